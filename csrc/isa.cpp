@@ -1,0 +1,70 @@
+// Compiled once per instruction set (CMakeLists.txt): instantiates the kernels and lists them.
+#include "pack.h"
+#include "reduce_max.h"
+
+#define ROIPOOL_TEXT(x) ROIPOOL_TEXT_(x)
+#define ROIPOOL_TEXT_(x) #x
+
+namespace roipool {
+namespace ROIPOOL_ISA {
+
+template <class D, class Key, class Position>
+MaxKernels max_kernels_of() {
+  return {kLanes<Key>, pack<D, Key>, widen<Key>, reduce<D, Key, Position>};
+}
+
+template <class D>
+MaxKernels max_kernels(bool argmax, bool wide) {
+  using Bits = typename D::Bits;
+  using Key = std::conditional_t<sizeof(Bits) == 8, int64_t, int32_t>;
+  if (!argmax) return max_kernels_of<D, Bits, void>();
+  if (wide) return max_kernels_of<D, int64_t, int64_t>();
+  return max_kernels_of<D, Key, int32_t>();
+}
+
+MaxKernels max_kernels(DType dtype, bool argmax, bool wide) {
+  switch (dtype) {
+    case DType::float16: return max_kernels<Float16>(argmax, wide);
+    case DType::bfloat16: return max_kernels<BFloat16>(argmax, wide);
+    case DType::float32: return max_kernels<Float32>(argmax, wide);
+    case DType::float64: return max_kernels<Float64>(argmax, wide);
+    case DType::int8: return max_kernels<Int8>(argmax, wide);
+    case DType::uint8: return max_kernels<UInt8>(argmax, wide);
+    case DType::int16: return max_kernels<Int16>(argmax, wide);
+    case DType::int32: return max_kernels<Int32>(argmax, wide);
+  }
+  __builtin_unreachable();
+}
+
+template <class G>
+ScatterMax scatter_max_of(bool wide) {
+  return wide ? scatter_max<G, int64_t> : scatter_max<G, int32_t>;
+}
+
+ScatterMax scatter_max_kernel(DType dtype, bool wide) {
+  switch (dtype) {
+    case DType::float16: return scatter_max_of<Half>(wide);
+    case DType::bfloat16: return scatter_max_of<Brain>(wide);
+    case DType::float32: return scatter_max_of<Plain32>(wide);
+    case DType::float64: return scatter_max_of<Plain64>(wide);
+    default: return nullptr;
+  }
+}
+
+bool runs_here() {
+#if defined(__AVX512BW__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vbmi");
+#elif defined(__AVX2__)
+  return __builtin_cpu_supports("avx2");
+#else
+  return true;
+#endif
+}
+
+extern const Isa kIsa;
+const Isa kIsa{ROIPOOL_TEXT(ROIPOOL_ISA), runs_here, max_kernels, scatter_max_kernel};
+
+}  // namespace ROIPOOL_ISA
+}  // namespace roipool

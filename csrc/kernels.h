@@ -1,0 +1,86 @@
+// The seam between what is compiled once per instruction set and what is compiled once: plain
+// structures, and one table of functions per dtype. Kernels fill memory they are given; they do
+// not allocate, start threads, check or decide.
+#pragma once
+
+#include <cstdint>
+
+namespace roipool {
+
+enum class DType { float16, bfloat16, float32, float64, int8, uint8, int16, int32 };
+
+// An integer rectangle of a feature map, ends exclusive.
+struct Box {
+  int64_t y0 = 0, x0 = 0, y1 = 0, x1 = 0;
+  int64_t height() const { return y1 - y0; }
+  int64_t width() const { return x1 - x0; }
+  int64_t area() const { return height() * width(); }
+};
+
+// Feature maps as the caller's array holds them: strides in elements, of any sign.
+struct Strides {
+  int64_t image, channel, row, column;
+};
+
+// A block of channels over a box, packed: one 64-byte vector of keys per pixel, row by row.
+// level[i] holds at each pixel the maximum over the window of 4^i x 4^i pixels that starts
+// there; level 0 is the map itself.
+inline constexpr int kLevels = 3;
+struct Block {
+  Box box;
+  const void* level[kLevels];
+  int levels;            // how many of them are built
+  int channels;          // how many lanes are channels; the rest are fill
+  bool negative_zero;    // whether a −0 was packed
+};
+
+// Bin edges of some regions: rows (K, bins_y, 2), cols (K, bins_x, 2), and which of the K to do.
+struct Regions {
+  const int32_t* rows;
+  const int32_t* cols;
+  int64_t bins_y, bins_x;
+  const int64_t* list;
+  int64_t count;
+  int64_t bins() const { return bins_y * bins_x; }
+};
+
+// Where results go: element k * stride + c * bins + bin of each array.
+struct Result {
+  void* values;
+  void* argmax;       // null when not asked for
+  int64_t stride;     // elements between two regions
+  int64_t map_width;  // argmax is y * map_width + x
+};
+
+struct MaxKernels {
+  int lanes;  // channels per block
+
+  // Packs rows of a box; `from` is its first pixel in the block's first channel. Returns whether
+  // a −0 was among them.
+  bool (*pack)(const void* from, Strides, int channels, int64_t height, int64_t width, void* to);
+
+  // Rows [y0, y1) of the next level from one whose windows have side `side`.
+  void (*widen)(const void* level, void* next, int64_t side, Box box, int64_t y0, int64_t y1);
+
+  // All bins of the listed regions, for one block whose first channel is `channel`.
+  void (*reduce)(const Block&, const Regions&, const Result&, int64_t channel);
+};
+
+// The transpose of the pooling: adds each output's gradient at its argmax, region by region in
+// the order listed, to the planes of `channels` consecutive channels. Half-precision types are
+// summed in float32 in `scratch` (one plane) and rounded once. Returns false when an argmax lies
+// outside the plane.
+using ScatterMax = bool (*)(const void* grad, const void* argmax, const int64_t* list,
+                            int64_t count, int64_t stride, int64_t bins, int64_t channels,
+                            int64_t plane, void* out, float* scratch);
+
+// One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
+// than a position are widened to its lanes, so blocks hold fewer channels.
+struct Isa {
+  const char* name;
+  bool (*runs_here)();
+  MaxKernels (*max)(DType, bool argmax, bool wide);
+  ScatterMax (*scatter_max)(DType, bool wide);  // null for integers
+};
+
+}  // namespace roipool

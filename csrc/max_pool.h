@@ -1,0 +1,53 @@
+// Max pooling over integer bins: what a call consists of, independent of dtype and instruction
+// set. No boxes, scales or rounding: geometry.py has turned them into edges.
+#pragma once
+
+#include "kernels.h"
+
+namespace roipool {
+
+// Regions as geometry.py gives them: image (K,), −1 for a row that is no region; rows
+// (K, bins_y, 2) and cols (K, bins_x, 2), ends exclusive, inside the map.
+struct Edges {
+  int64_t count;
+  const int32_t* image;
+  const int32_t* rows;
+  const int32_t* cols;
+  int64_t bins_y, bins_x;
+  int64_t bins() const { return bins_y * bins_x; }
+};
+
+struct Shape {
+  int64_t images, channels, height, width;
+  int64_t plane() const { return height * width; }
+};
+
+// Fills values (K, C, bins_y, bins_x) and, unless null, argmax of the same shape, int64 if `wide`.
+struct MaxForward {
+  DType dtype;
+  const void* data;
+  Shape shape;
+  Strides strides;
+  Edges edges;
+  void* values;
+  void* argmax;
+  bool wide;
+  int threads;
+};
+void max_forward(const Isa&, const MaxForward&);
+
+// Fills grad_data (N, C, H, W). Returns false when an argmax lies outside the map.
+struct MaxBackward {
+  DType dtype;
+  const void* grad;
+  const void* argmax;
+  bool wide;
+  const int32_t* image;
+  int64_t regions, bins;
+  void* grad_data;
+  Shape shape;
+  int threads;
+};
+bool max_backward(const Isa&, const MaxBackward&);
+
+}  // namespace roipool

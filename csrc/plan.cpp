@@ -1,0 +1,104 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <array>
+
+namespace roipool {
+
+RegionsByImage::RegionsByImage(const int32_t* image, int64_t count, int64_t images)
+    : start_(images + 1, 0) {
+  for (int64_t k = 0; k < count; ++k)
+    if (image[k] < 0)
+      none_.push_back(k);
+    else
+      ++start_[image[k] + 1];
+  for (int64_t i = 0; i < images; ++i) start_[i + 1] += start_[i];
+  order_.resize(start_[images]);
+  std::vector<int64_t> next(start_.begin(), start_.end() - 1);
+  for (int64_t k = 0; k < count; ++k)
+    if (image[k] >= 0) order_[next[image[k]]++] = k;
+}
+
+namespace {
+
+struct Span {
+  int64_t begin, end;
+};
+
+// From the first to the last pixel of the non-empty bins along one axis.
+Span covered_axis(const int32_t* edges, int64_t bins) {
+  Span span{INT32_MAX, 0};
+  for (int64_t p = 0; p < bins; ++p) {
+    if (edges[2 * p] >= edges[2 * p + 1]) continue;
+    span.begin = std::min<int64_t>(span.begin, edges[2 * p]);
+    span.end = std::max<int64_t>(span.end, edges[2 * p + 1]);
+  }
+  return span;
+}
+
+// How many vectors reducing one region reads when only the first i + 1 levels are there.
+using Reads = std::array<double, kLevels>;
+
+Reads reads(const Edges& edges, int64_t region) {
+  const int32_t* rows = edges.rows + region * edges.bins_y * 2;
+  const int32_t* cols = edges.cols + region * edges.bins_x * 2;
+  Reads total{};
+  for (int64_t y = 0; y < edges.bins_y; ++y) {
+    const int64_t height = rows[2 * y + 1] - rows[2 * y];
+    for (int64_t x = 0; x < edges.bins_x; ++x) {
+      const int64_t width = cols[2 * x + 1] - cols[2 * x];
+      int64_t side = 1;
+      double best = 0;
+      for (int level = 0; level < kLevels; ++level, side *= 4) {
+        if (std::min(height, width) >= side)
+          best = double((height + side - 1) / side) * double((width + side - 1) / side);
+        total[level] += best;
+      }
+    }
+  }
+  return total;
+}
+
+// Measured in reads of a vector: what it costs to pack one pixel, and to build one window.
+constexpr double kPackCost = 4, kWidenCost = 6;
+
+}  // namespace
+
+Box covered(const Edges& edges, int64_t region) {
+  const Span y = covered_axis(edges.rows + region * edges.bins_y * 2, edges.bins_y);
+  const Span x = covered_axis(edges.cols + region * edges.bins_x * 2, edges.bins_x);
+  if (y.begin >= y.end || x.begin >= x.end) return {};
+  return {y.begin, x.begin, y.end, x.end};
+}
+
+ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, bool argmax) {
+  ImagePlan plan;
+  plan.box = {INT32_MAX, INT32_MAX, 0, 0};
+  double alone = 0;  // pixels packed when each region is packed by itself
+  Reads total{};
+  for (int64_t i = 0; i < count; ++i) {
+    const Box box = covered(edges, list[i]);
+    if (box.area() == 0) continue;
+    alone += double(box.area());
+    plan.box = {std::min(plan.box.y0, box.y0), std::min(plan.box.x0, box.x0),
+                std::max(plan.box.y1, box.y1), std::max(plan.box.x1, box.x1)};
+    const Reads region = reads(edges, list[i]);
+    for (int level = 0; level < kLevels; ++level) total[level] += region[level];
+  }
+  if (alone == 0) plan.box = {};
+  const double area = double(plan.box.area());
+  plan.shared = alone > area;
+  if (plan.shared && !argmax) {
+    double least = total[0];
+    for (int level = 1; level < kLevels; ++level) {
+      const double cost = total[level] + level * kWidenCost * area;
+      if (cost < least) {
+        least = cost;
+        plan.levels = level + 1;
+      }
+    }
+  }
+  return plan;
+}
+
+}  // namespace roipool

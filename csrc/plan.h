@@ -1,0 +1,34 @@
+// What to pack and what to build before reducing: the cost model.
+#pragma once
+
+#include <vector>
+
+#include "max_pool.h"
+
+namespace roipool {
+
+// The regions of each image, in the order given.
+class RegionsByImage {
+ public:
+  RegionsByImage(const int32_t* image, int64_t count, int64_t images);
+  const int64_t* list(int64_t image) const { return order_.data() + start_[image]; }
+  int64_t count(int64_t image) const { return start_[image + 1] - start_[image]; }
+  const std::vector<int64_t>& none() const { return none_; }  // rows that are not regions
+
+ private:
+  std::vector<int64_t> start_, order_, none_;
+};
+
+// How one image's regions are pooled.
+struct ImagePlan {
+  Box box;             // all that its bins cover
+  bool shared = true;  // packed once for all its regions, or anew for each
+  int levels = 1;      // how many levels of windows to build (kernels.h)
+};
+
+ImagePlan plan_image(const Edges&, const int64_t* list, int64_t count, bool argmax);
+
+// The box that one region's bins cover.
+Box covered(const Edges&, int64_t region);
+
+}  // namespace roipool

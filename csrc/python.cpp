@@ -1,0 +1,94 @@
+// The Python module: unpacks arrays, releases the GIL, calls.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "isa.h"
+#include "max_pool.h"
+#include "threads.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace roipool {
+namespace {
+
+// Half types travel as 16-bit integers (NumPy has no bfloat16), so the dtype is told by name.
+using Input = nb::ndarray<nb::ro, nb::device::cpu>;
+using Output = nb::ndarray<nb::device::cpu, nb::c_contig>;
+using EdgeArray = nb::ndarray<const int32_t, nb::ndim<3>, nb::device::cpu, nb::c_contig>;
+using ImageArray = nb::ndarray<const int32_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
+
+DType dtype_named(const std::string& name) {
+  static const std::pair<const char*, DType> kNames[] = {
+      {"float16", DType::float16}, {"bfloat16", DType::bfloat16}, {"float32", DType::float32},
+      {"float64", DType::float64}, {"int8", DType::int8},         {"uint8", DType::uint8},
+      {"int16", DType::int16},     {"int32", DType::int32}};
+  for (const auto& [known, dtype] : kNames)
+    if (name == known) return dtype;
+  throw nb::type_error(("no kernel for dtype " + name).c_str());
+}
+
+int threads_or_default(int threads) { return threads > 0 ? threads : default_threads(); }
+
+void max_forward_py(const std::string& dtype, Input data, ImageArray image, EdgeArray rows,
+                    EdgeArray cols, Output values, std::optional<Output> argmax, int threads) {
+  const MaxForward call{
+      dtype_named(dtype),
+      data.data(),
+      {int64_t(data.shape(0)), int64_t(data.shape(1)), int64_t(data.shape(2)),
+       int64_t(data.shape(3))},
+      {data.stride(0), data.stride(1), data.stride(2), data.stride(3)},
+      {int64_t(image.shape(0)), image.data(), rows.data(), cols.data(), int64_t(rows.shape(1)),
+       int64_t(cols.shape(1))},
+      values.data(),
+      argmax ? argmax->data() : nullptr,
+      argmax && argmax->itemsize() == 8,
+      threads_or_default(threads)};
+  nb::gil_scoped_release release;
+  max_forward(chosen_isa(), call);
+}
+
+bool max_backward_py(const std::string& dtype, Input grad, Input argmax, ImageArray image,
+                     Output grad_data, int threads) {
+  const MaxBackward call{dtype_named(dtype),
+                         grad.data(),
+                         argmax.data(),
+                         argmax.itemsize() == 8,
+                         image.data(),
+                         int64_t(grad.shape(0)),
+                         int64_t(grad.shape(2) * grad.shape(3)),
+                         grad_data.data(),
+                         {int64_t(grad_data.shape(0)), int64_t(grad_data.shape(1)),
+                          int64_t(grad_data.shape(2)), int64_t(grad_data.shape(3))},
+                         threads_or_default(threads)};
+  nb::gil_scoped_release release;
+  return max_backward(chosen_isa(), call);
+}
+
+std::vector<std::string> isa_names() {
+  std::vector<std::string> names;
+  for (const Isa* isa : isas_here()) names.emplace_back(isa->name);
+  return names;
+}
+
+}  // namespace
+}  // namespace roipool
+
+NB_MODULE(_core, m) {
+  using namespace roipool;
+  m.doc() = "The native core: kernels over integer rectangles.";
+  chosen_isa();  // a wrong ROIPOOL_ISA is told at import
+  m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a, "image"_a, "rows"_a, "cols"_a,
+        "values"_a, "argmax"_a.none(), "threads"_a = 0,
+        "Fills values and, unless None, argmax with the maximum of each bin.");
+  m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a, "argmax"_a, "image"_a,
+        "grad_data"_a, "threads"_a = 0,
+        "Fills grad_data; returns False when an argmax lies outside the map.");
+  m.def("isa", [] { return std::string(chosen_isa().name); }, "The instruction set in use.");
+  m.def("isas", &isa_names, "The instruction sets this machine could use, best last.");
+  m.def("default_threads", &default_threads, "Threads used where a call names none.");
+  m.def("set_default_threads", &set_default_threads, "count"_a);
+}

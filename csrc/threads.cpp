@@ -1,0 +1,136 @@
+#include "threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace roipool {
+namespace {
+
+using Task = std::function<void(int64_t, int)>;
+
+int initial_threads() {
+  if (const char* text = std::getenv("ROIPOOL_NUM_THREADS")) {
+    const int count = std::atoi(text);
+    if (count > 0) return count;
+  }
+#ifdef __linux__
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+class Pool {
+ public:
+  std::mutex busy;  // held by the one caller that uses the workers
+
+  void run(int threads, int64_t count, const Task& task) {
+    grow(threads - 1);
+    {
+      std::lock_guard lock(mutex_);
+      task_ = &task;
+      count_ = count;
+      next_.store(0, std::memory_order_relaxed);
+      wanted_ = pending_ = threads - 1;
+      ++round_;
+    }
+    wake_.notify_all();
+    drain(0);
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [&] { return pending_ == 0; });
+  }
+
+ private:
+  void grow(int workers) {
+    while (int(workers_.size()) < workers) {
+      const int worker = int(workers_.size()) + 1;
+      workers_.emplace_back([this, worker] { serve(worker); });
+      workers_.back().detach();  // they sleep until the process ends
+    }
+  }
+
+  void serve(int worker) {
+    uint64_t seen = 0;
+    for (;;) {
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [&] { return round_ != seen; });
+        seen = round_;
+        if (worker > wanted_) continue;
+      }
+      drain(worker);
+      std::lock_guard lock(mutex_);
+      if (--pending_ == 0) done_.notify_one();
+    }
+  }
+
+  void drain(int worker) {
+    for (;;) {
+      const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
+      if (index >= count_) return;
+      (*task_)(index, worker);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::vector<std::thread> workers_;
+  const Task* task_ = nullptr;
+  std::atomic<int64_t> next_{0};
+  int64_t count_ = 0;
+  int wanted_ = 0, pending_ = 0;
+  uint64_t round_ = 0;
+};
+
+std::atomic<int> g_default{0};
+
+// A child of fork has none of its parent's threads, so it starts a pool of its own; the old one
+// is left where it lies, its locks being in no known state.
+std::atomic<Pool*> g_pool{nullptr};
+
+Pool& pool() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { g_pool = nullptr; });
+  (void)registered;
+  Pool* current = g_pool.load();
+  if (!current) {
+    auto* fresh = new Pool;
+    if (g_pool.compare_exchange_strong(current, fresh)) return *fresh;
+    delete fresh;
+  }
+  return *current;
+}
+
+}  // namespace
+
+int default_threads() {
+  int count = g_default.load();
+  if (count == 0) {
+    count = initial_threads();
+    g_default = count;
+  }
+  return count;
+}
+
+void set_default_threads(int count) { g_default = count; }
+
+void parallel_for(int threads, int64_t count, const Task& task) {
+  threads = int(std::min<int64_t>(threads, count));
+  if (threads > 1) {
+    Pool& shared = pool();
+    if (std::unique_lock lock(shared.busy, std::try_to_lock); lock.owns_lock()) {
+      shared.run(threads, count, task);
+      return;
+    }
+  }
+  for (int64_t index = 0; index < count; ++index) task(index, 0);
+}
+
+}  // namespace roipool

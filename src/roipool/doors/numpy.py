@@ -1,0 +1,119 @@
+"""NumPy arrays: shapes and dtypes checked, memory allocated, the native core called."""
+
+from typing import Any
+
+import numpy as np
+
+from roipool import _core, boxes, geometry
+
+DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32")
+FLOATS = DTYPES[:4]
+
+
+def roi_pool(
+    data: Any,
+    rois: Any,
+    pooled_size: tuple[int, int],
+    spatial_scale: float,
+    return_argmax: bool,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    """`roipool.roi_pool` for NumPy arrays; the size and scale have been checked."""
+    data = _as_maps(data)
+    images, channels, height, width = data.shape
+    rows = boxes.as_rows(rois, images)
+    both_double = data.dtype == np.float64 and rows.dtype == np.float64
+    with np.errstate(over="ignore", invalid="ignore"):  # told by name below
+        bins = geometry.max_bins(
+            np, rows, data.shape, pooled_size, spatial_scale,
+            np.float64 if both_double else np.float32,
+        )
+    boxes.refuse_batch_indices(rows, bins.image, images)
+    boxes.refuse_coordinates(rows, bins.image, spatial_scale)
+
+    shape = (len(rows), channels, *pooled_size)
+    values = np.empty(shape, data.dtype.newbyteorder("="))
+    argmax = np.empty(shape, _argmax_dtype(height * width)) if return_argmax else None
+    _core.max_forward(
+        data.dtype.name,
+        _bits(_native(data)),
+        bins.image,
+        bins.rows,
+        bins.cols,
+        _bits(values),
+        argmax,
+    )
+    return values if argmax is None else (values, argmax)
+
+
+def roi_pool_backward(
+    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int]
+) -> np.ndarray:
+    """`roipool.roi_pool_backward` for NumPy arrays."""
+    grad, argmax = np.asarray(grad), np.asarray(argmax)
+    images, channels, height, width = data_shape
+    rows = boxes.as_rows(rois, images)
+    if grad.dtype.name not in FLOATS:
+        raise TypeError(f"grad has dtype {grad.dtype}; a gradient is one of {', '.join(FLOATS)}")
+    if grad.ndim != 4 or grad.shape[:2] != (len(rows), channels):
+        raise ValueError(
+            f"grad has shape {grad.shape}; expected ({len(rows)}, {channels}, h, w) for "
+            f"{len(rows)} rois and data_shape {data_shape}"
+        )
+    expected = _argmax_dtype(height * width)
+    if argmax.shape != grad.shape or argmax.dtype.kind not in "iu":
+        raise ValueError(
+            f"argmax has shape {argmax.shape} and dtype {argmax.dtype}; expected {grad.shape} "
+            f"and {np.dtype(expected)}, as roi_pool(..., return_argmax=True) gave it"
+        )
+    with np.errstate(invalid="ignore"):
+        image = geometry.image_index(np, rows[:, 0], images)
+    boxes.refuse_batch_indices(rows, image, images)
+
+    grad_data = np.empty(data_shape, grad.dtype.newbyteorder("="))
+    inside = _core.max_backward(
+        grad.dtype.name,
+        _bits(np.ascontiguousarray(_native(grad))),
+        np.ascontiguousarray(argmax, expected),
+        image,
+        _bits(grad_data),
+    )
+    if not inside:
+        raise IndexError(
+            f"argmax holds positions outside the map of {height} x {width} pixels; expected "
+            f"-1 to {height * width - 1}: was it made with the same data_shape?"
+        )
+    return grad_data
+
+
+def _as_maps(data: Any) -> np.ndarray:
+    array = np.asarray(data)
+    if array.dtype.name not in DTYPES:
+        raise TypeError(
+            f"data has dtype {array.dtype}; expected one of {', '.join(DTYPES)}: "
+            "convert with astype"
+        )
+    if array.ndim != 4:
+        raise ValueError(
+            f"data has shape {array.shape}; expected feature maps (N, C, H, W); "
+            "add the missing axes with data[None] or reshape"
+        )
+    if max(array.shape[2:]) >= 2**31:
+        raise ValueError(f"data has shape {array.shape}; height and width must be below 2**31")
+    return array
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """The array itself, unless the core cannot walk it: swapped bytes, or odd strides."""
+    whole_strides = all(stride % array.itemsize == 0 for stride in array.strides)
+    if array.dtype.isnative and whole_strides:
+        return array
+    return array.astype(array.dtype.newbyteorder("="), order="C")
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    """Half types as 16-bit integers: not every NumPy and no buffer knows bfloat16."""
+    return array.view(np.int16) if array.itemsize == 2 else array
+
+
+def _argmax_dtype(plane: int) -> type:
+    return np.int32 if plane < 2**31 else np.int64

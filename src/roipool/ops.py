@@ -1,0 +1,142 @@
+"""The public operators: what they compute, what they accept, and the choice of the door."""
+
+import math
+import operator
+from typing import Any
+
+from roipool.doors import door_of
+
+
+def roi_pool(
+    data: Any,
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: float = 1.0,
+    *,
+    return_argmax: bool = False,
+) -> Any:
+    """Max pooling over regions of interest (MXNet's ROIPooling), into a fixed size.
+
+    A region's corners are scaled and rounded to pixels of the feature map, both ends inclusive;
+    the rectangle is divided into `pooled_size` bins, and each bin gives its maximum:
+
+        a = round(x1 * spatial_scale)      b = round(x2 * spatial_scale)     half away from zero
+        step = max(b - a + 1, 1) / P       P bins along this axis
+        bin p = [floor(p * step) + a, ceil((p + 1) * step) + a)              clipped to the map
+        out[k, c, i, j] = max of data[batch_index, c] over rows bin i, columns bin j
+
+    Coordinates are computed in float32, or in float64 when `data` and `rois` both are. NaN never
+    wins; a bin of nothing but NaN gives NaN; an empty bin gives 0; of equal values the first in
+    row-major order wins.
+
+    Args:
+        data: Feature maps (N, C, H, W): float16, bfloat16, float32, float64, int8, uint8, int16
+            or int32, of any strides; channels-last memory is used as it lies.
+        rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
+            N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
+            out, no gradient.
+        pooled_size: (h, w), or one int for both.
+        spatial_scale: Size of the feature map / size of the image: 1 / the network's total
+            stride.
+        return_argmax: Whether to return the winners' positions too.
+
+    Returns:
+        The pooled values (K, C, h, w), in the dtype of `data`. With `return_argmax` a pair: the
+        values, and the positions y * W + x of the winners in their channel planes, (K, C, h, w)
+        int32 (int64 where H * W does not fit), -1 where nothing was pooled.
+
+    Raises:
+        IndexError: A batch index is N or more.
+        ValueError: A batch index is no whole number, a coordinate is not finite, a shape is not
+            as above, `pooled_size` is below 1, or `spatial_scale` is not finite and positive.
+        TypeError: A dtype that is not listed, or arrays of a library without a door.
+
+    Source: R. Girshick, "Fast R-CNN", ICCV 2015, section 2.1; bit for bit as MXNet 1.9.1 on
+    finite features.
+
+    Example:
+        >>> import numpy as np, roipool
+        >>> x = np.arange(48, dtype=np.float32).reshape(1, 1, 8, 6)
+        >>> y = np.array([[0, 0, 0, 4, 4]], dtype=np.float32)
+        >>> roipool.roi_pool(x, y, (2, 2), 1.0)
+        array([[[[14., 16.],
+                 [26., 28.]]]], dtype=float32)
+        >>> roipool.roi_pool(x, y, (2, 2), 0.7)
+        array([[[[ 7.,  9.],
+                 [19., 21.]]]], dtype=float32)
+    """
+    return door_of(data).roi_pool(
+        data, rois, _checked_size(pooled_size), _checked_scale(spatial_scale), bool(return_argmax)
+    )
+
+
+def roi_pool_backward(
+    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int]
+) -> Any:
+    """The gradient of `roi_pool` with respect to `data`.
+
+        grad_data[n, c, argmax[k, c, i, j]] += grad[k, c, i, j]     for every k whose image is n
+
+    Sums run over k, then i, then j, on any number of threads: the same bits on every run.
+    float16 and bfloat16 are summed in float32 and rounded once. The gradient with respect to
+    `rois` is zero.
+
+    Args:
+        grad: Gradient of the pooled values, (K, C, h, w): float16, bfloat16, float32 or float64.
+        argmax: Positions as `roi_pool(..., return_argmax=True)` returned them, (K, C, h, w).
+        rois: The regions given to `roi_pool`, in either form; only their images matter here.
+        data_shape: The shape of `data`, (N, C, H, W).
+
+    Returns:
+        The gradient, of shape `data_shape` and the dtype of `grad`.
+
+    Raises:
+        IndexError: A batch index is N or more, or a position lies outside the map.
+        ValueError: Shapes that do not fit each other, or a batch index that is no whole number.
+        TypeError: A dtype that has no gradient, or arrays of a library without a door.
+
+    Source: R. Girshick, "Fast R-CNN", ICCV 2015, section 2.3, equation 4.
+
+    Example:
+        >>> import numpy as np, roipool
+        >>> x = np.arange(48, dtype=np.float32).reshape(1, 1, 8, 6)
+        >>> y = np.array([[0, 0, 0, 4, 4]], dtype=np.float32)
+        >>> out, argmax = roipool.roi_pool(x, y, 2, return_argmax=True)
+        >>> grad = roipool.roi_pool_backward(np.ones_like(out), argmax, y, x.shape)
+        >>> np.argwhere(grad[0, 0] == 1).tolist()
+        [[2, 2], [2, 4], [4, 2], [4, 4]]
+    """
+    shape = tuple(operator.index(n) for n in data_shape)
+    if len(shape) != 4 or min(shape) < 0:
+        raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W)")
+    return door_of(grad).roi_pool_backward(grad, argmax, rois, shape)
+
+
+def _checked_size(pooled_size: int | tuple[int, int]) -> tuple[int, int]:
+    given = pooled_size
+    try:
+        pair = tuple(pooled_size)  # type: ignore[arg-type]  # an int is no iterable: see below
+    except TypeError:
+        pair = (pooled_size, pooled_size)
+    try:
+        height, width = (operator.index(n) for n in pair)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"pooled_size is {given!r}; expected two whole numbers (h, w), or one for both"
+        ) from None
+    if height < 1 or width < 1:
+        raise ValueError(f"pooled_size is {given!r}; each side must be at least 1")
+    return height, width
+
+
+def _checked_scale(spatial_scale: float) -> float:
+    try:
+        scale = float(spatial_scale)
+    except (TypeError, ValueError):
+        raise TypeError(f"spatial_scale is {spatial_scale!r}; expected one number") from None
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(
+            f"spatial_scale is {spatial_scale!r}; expected a finite positive number, the size of "
+            "the feature map / the size of the image, such as 1 / 16"
+        )
+    return scale
