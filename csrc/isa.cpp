@@ -10,7 +10,7 @@ namespace ROIPOOL_ISA {
 
 template <class D, class Key, class Position>
 MaxKernels max_kernels_of() {
-  return {kLanes<Key>, pack<D, Key>, widen<Key>, reduce<D, Key, Position>};
+  return {kLanes<Key>, kBlockBytes, pack<D, Key>, widen<Key>, reduce<D, Key, Position>};
 }
 
 template <class D>

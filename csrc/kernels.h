@@ -22,16 +22,16 @@ struct Strides {
   int64_t image, channel, row, column;
 };
 
-// A block of channels over a box, packed: one 64-byte vector of keys per pixel, row by row.
+// A block of channels over a box, packed: one vector of keys per pixel, row by row.
 // level[i] holds at each pixel the maximum over the window of 4^i x 4^i pixels that starts
 // there; level 0 is the map itself.
 inline constexpr int kLevels = 3;
 struct Block {
   Box box;
   const void* level[kLevels];
-  int levels;            // how many of them are built
-  int channels;          // how many lanes are channels; the rest are fill
-  bool negative_zero;    // whether a −0 was packed
+  int levels;          // how many of them are built
+  int channels;        // how many lanes are channels; the rest are fill
+  bool negative_zero;  // whether a −0 was packed
 };
 
 // Bin edges of some regions: rows (K, bins_y, 2), cols (K, bins_x, 2), and which of the K to do.
@@ -53,7 +53,8 @@ struct Result {
 };
 
 struct MaxKernels {
-  int lanes;  // channels per block
+  int lanes;        // channels per block
+  int pixel_bytes;  // of a packed block
 
   // Packs rows of a box; `from` is its first pixel in the block's first channel. Returns whether
   // a −0 was among them.

@@ -81,8 +81,7 @@ class Forward {
 
   bool pack(int64_t image, int64_t channel, const Box& box, void* to) const {
     const Strides& s = call_.strides;
-    const int64_t at =
-        image * s.image + channel * s.channel + box.y0 * s.row + box.x0 * s.column;
+    const int64_t at = image * s.image + channel * s.channel + box.y0 * s.row + box.x0 * s.column;
     return kernels_.pack(static_cast<const char*>(call_.data) + at * size_of(call_.dtype), s,
                          channels_from(channel), box.height(), box.width(), to);
   }
@@ -100,7 +99,7 @@ class Forward {
     int64_t largest = 0;
     for (int64_t i = 0; i < count; ++i)
       largest = std::max(largest, covered(call_.edges, list[i]).area());
-    const int64_t bytes = largest * kPixelBytes;
+    const int64_t bytes = largest * kernels_.pixel_bytes;
     const Workspace workspace(bytes * call_.threads);
     parallel_for(call_.threads, count * blocks, [&](int64_t task, int worker) {
       const int64_t* region = list + task / blocks;
@@ -115,17 +114,16 @@ class Forward {
   // Many regions: batches of channel blocks are packed whole, then reduced region by region.
   // A batch takes as much memory as a quarter of the call's own arrays.
   void pool_shared(const std::vector<int64_t>& images) const {
-    const int64_t budget =
-        std::max<int64_t>(kLeastBudget, (call_.shape.images * call_.shape.channels *
-                                             call_.shape.plane() +
-                                         call_.edges.count * result_.stride) *
-                                            size_of(call_.dtype) / 4);
+    const int64_t budget = std::max<int64_t>(
+        kLeastBudget, (call_.shape.images * call_.shape.channels * call_.shape.plane() +
+                       call_.edges.count * result_.stride) *
+                          size_of(call_.dtype) / 4);
     std::vector<Unit> batch;
     int64_t bytes = 0;
     for (int64_t image : images) {
       const ImagePlan& plan = plans_[image];
       for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
-        const int64_t size = plan.box.area() * kPixelBytes * plan.levels;
+        const int64_t size = plan.box.area() * kernels_.pixel_bytes * plan.levels;
         if (bytes > 0 && bytes + size > budget) {
           pool_batch(batch, bytes);
           batch.clear();
@@ -145,7 +143,7 @@ class Forward {
     for (Unit& unit : batch)
       for (int level = 0; level < unit.block.levels; ++level) {
         unit.block.level[level] = workspace.at(at);
-        at += unit.block.box.area() * kPixelBytes;
+        at += unit.block.box.area() * kernels_.pixel_bytes;
       }
     by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) {
       const Box& box = unit.block.box;
@@ -164,9 +162,9 @@ class Forward {
     reduce_batch(batch);
   }
 
-  static void* level_at(const Unit& unit, int level, int64_t y) {
+  void* level_at(const Unit& unit, int level, int64_t y) const {
     return static_cast<char*>(const_cast<void*>(unit.block.level[level])) +
-           y * unit.block.box.width() * kPixelBytes;
+           y * unit.block.box.width() * kernels_.pixel_bytes;
   }
 
   // Cuts each unit into as many runs of rows as keep all threads busy.
@@ -196,8 +194,7 @@ class Forward {
       const int64_t image = unit->image;
       const Unit* next = std::find_if(unit, end, [&](const Unit& u) { return u.image != image; });
       const int64_t count = by_image_.count(image);
-      const int64_t run =
-          std::min(kMostRegions, ceil_div(count, kTasksPerThread * call_.threads));
+      const int64_t run = std::min(kMostRegions, ceil_div(count, kTasksPerThread * call_.threads));
       for (int64_t i = 0; i < count; i += run)
         tasks.push_back({unit, next, by_image_.list(image) + i, std::min(run, count - i)});
       unit = next;
@@ -209,7 +206,6 @@ class Forward {
     });
   }
 
-  static constexpr int64_t kPixelBytes = 64;
   static constexpr int64_t kLeastBudget = 4 << 20;
   static constexpr int64_t kTasksPerThread = 4;
   static constexpr int64_t kMostRegions = 64;
@@ -232,8 +228,8 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   const RegionsByImage by_image(call.image, call.regions, call.shape.images);
   const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
   const int64_t plane = call.shape.plane(), channels = call.shape.channels;
-  const int64_t group = std::clamp<int64_t>(
-      call.shape.images * channels / (4 * call.threads), 1, 16);
+  const int64_t group =
+      std::clamp<int64_t>(call.shape.images * channels / (4 * call.threads), 1, 16);
   const int64_t groups = ceil_div(channels, group);
   const Workspace sums(bytes == 2 ? plane * int64_t(sizeof(float)) * call.threads : 0);
   std::atomic<bool> inside{true};
@@ -241,10 +237,9 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
     const int64_t image = task / groups, c = task % groups * group;
     const bool fits = scatter(
         static_cast<const char*>(call.grad) + c * call.bins * bytes,
-        static_cast<const char*>(call.argmax) + c * call.bins * index_bytes,
-        by_image.list(image), by_image.count(image), channels * call.bins, call.bins,
-        std::min(group, channels - c), plane,
-        static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
+        static_cast<const char*>(call.argmax) + c * call.bins * index_bytes, by_image.list(image),
+        by_image.count(image), channels * call.bins, call.bins, std::min(group, channels - c),
+        plane, static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
         static_cast<float*>(sums.at(worker * plane * int64_t(sizeof(float)))));
     if (!fits) inside = false;
   });

@@ -35,18 +35,17 @@ int threads_or_default(int threads) { return threads > 0 ? threads : default_thr
 
 void max_forward_py(const std::string& dtype, Input data, ImageArray image, EdgeArray rows,
                     EdgeArray cols, Output values, std::optional<Output> argmax, int threads) {
-  const MaxForward call{
-      dtype_named(dtype),
-      data.data(),
-      {int64_t(data.shape(0)), int64_t(data.shape(1)), int64_t(data.shape(2)),
-       int64_t(data.shape(3))},
-      {data.stride(0), data.stride(1), data.stride(2), data.stride(3)},
-      {int64_t(image.shape(0)), image.data(), rows.data(), cols.data(), int64_t(rows.shape(1)),
-       int64_t(cols.shape(1))},
-      values.data(),
-      argmax ? argmax->data() : nullptr,
-      argmax && argmax->itemsize() == 8,
-      threads_or_default(threads)};
+  const MaxForward call{dtype_named(dtype),
+                        data.data(),
+                        {int64_t(data.shape(0)), int64_t(data.shape(1)), int64_t(data.shape(2)),
+                         int64_t(data.shape(3))},
+                        {data.stride(0), data.stride(1), data.stride(2), data.stride(3)},
+                        {int64_t(image.shape(0)), image.data(), rows.data(), cols.data(),
+                         int64_t(rows.shape(1)), int64_t(cols.shape(1))},
+                        values.data(),
+                        argmax ? argmax->data() : nullptr,
+                        argmax && argmax->itemsize() == 8,
+                        threads_or_default(threads)};
   nb::gil_scoped_release release;
   max_forward(chosen_isa(), call);
 }
@@ -84,9 +83,8 @@ NB_MODULE(_core, m) {
   m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a, "image"_a, "rows"_a, "cols"_a,
         "values"_a, "argmax"_a.none(), "threads"_a = 0,
         "Fills values and, unless None, argmax with the maximum of each bin.");
-  m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a, "argmax"_a, "image"_a,
-        "grad_data"_a, "threads"_a = 0,
-        "Fills grad_data; returns False when an argmax lies outside the map.");
+  m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a, "argmax"_a, "image"_a, "grad_data"_a,
+        "threads"_a = 0, "Fills grad_data; returns False when an argmax lies outside the map.");
   m.def("isa", [] { return std::string(chosen_isa().name); }, "The instruction set in use.");
   m.def("isas", &isa_names, "The instruction sets this machine could use, best last.");
   m.def("default_threads", &default_threads, "Threads used where a call names none.");

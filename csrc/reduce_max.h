@@ -108,7 +108,7 @@ struct MaxReducer {
   }
 
   static ROIPOOL_INLINE bool any(Vec<Key> mask) {
-    const auto words = reinterpret_cast<Vec<int64_t>>(mask);
+    const auto words = (Vec<int64_t>)mask;
     int64_t found = 0;
     for (int i = 0; i < kLanes<int64_t>; ++i) found |= words[i];
     return found != 0;
@@ -145,7 +145,8 @@ struct MaxReducer {
         const int64_t at = k * result.stride + channel * bins + first;
         store_tile<D, Key>(values, tile, static_cast<Bits*>(result.values) + at);
         if constexpr (kArgmax)
-          store_tile<Integer<Position>, Key>(positions, tile, static_cast<Position*>(result.argmax) + at);
+          store_tile<Integer<Position>, Key>(positions, tile,
+                                             static_cast<Position*>(result.argmax) + at);
       }
     }
   }

@@ -1,6 +1,5 @@
 """The public operators: what they compute, what they accept, and the choice of the door."""
 
-import math
 import operator
 from typing import Any
 
@@ -106,35 +105,34 @@ def roi_pool_backward(
         >>> np.argwhere(grad[0, 0] == 1).tolist()
         [[2, 2], [2, 4], [4, 2], [4, 4]]
     """
-    shape = tuple(operator.index(n) for n in data_shape)
+    try:
+        shape = tuple(operator.index(n) for n in data_shape)
+    except TypeError:
+        raise TypeError(f"data_shape is {data_shape}; expected (N, C, H, W)") from None
     if len(shape) != 4 or min(shape) < 0:
         raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W)")
     return door_of(grad).roi_pool_backward(grad, argmax, rois, shape)
 
 
-def _checked_size(pooled_size: int | tuple[int, int]) -> tuple[int, int]:
-    given = pooled_size
+def _checked_size(pooled_size: Any) -> tuple[int, int]:
     try:
-        pair = tuple(pooled_size)  # type: ignore[arg-type]  # an int is no iterable: see below
-    except TypeError:
-        pair = (pooled_size, pooled_size)
-    try:
+        pair = tuple(pooled_size) if hasattr(pooled_size, "__iter__") else (pooled_size,) * 2
         height, width = (operator.index(n) for n in pair)
     except (TypeError, ValueError):
         raise TypeError(
-            f"pooled_size is {given!r}; expected two whole numbers (h, w), or one for both"
+            f"pooled_size is {pooled_size!r}; expected two whole numbers (h, w), or one for both"
         ) from None
     if height < 1 or width < 1:
-        raise ValueError(f"pooled_size is {given!r}; each side must be at least 1")
+        raise ValueError(f"pooled_size is {pooled_size!r}; each side must be at least 1")
     return height, width
 
 
-def _checked_scale(spatial_scale: float) -> float:
+def _checked_scale(spatial_scale: Any) -> float:
     try:
         scale = float(spatial_scale)
     except (TypeError, ValueError):
         raise TypeError(f"spatial_scale is {spatial_scale!r}; expected one number") from None
-    if not (math.isfinite(scale) and scale > 0):
+    if not 2.0**-126 <= scale < 2.0**128:  # a normal float32, which is what it is rounded to
         raise ValueError(
             f"spatial_scale is {spatial_scale!r}; expected a finite positive number, the size of "
             "the feature map / the size of the image, such as 1 / 16"

@@ -79,7 +79,7 @@ def roi_pool(data, rois, pooled_size, spatial_scale):
     for k, roi in enumerate(rois):
         if not is_region(roi, images, spatial_scale, F):
             continue
-        image, x1, y1, x2, y2 = int(roi[0]), *roi[1:]
+        image, (x1, y1, x2, y2) = int(roi[0]), roi[1:]
         rows = axis_bins(y1, y2, height, pooled_size[0], spatial_scale, F)
         cols = axis_bins(x1, x2, width, pooled_size[1], spatial_scale, F)
         for c in range(channels):

@@ -21,18 +21,23 @@ def roi_pool(
     data = _as_maps(data)
     images, channels, height, width = data.shape
     rows = boxes.as_rows(rois, images)
+    shape = (len(rows), channels, *pooled_size)
+    values = np.empty(shape, data.dtype.newbyteorder("="))
+    argmax = np.empty(shape, _argmax_dtype(height * width)) if return_argmax else None
+
     both_double = data.dtype == np.float64 and rows.dtype == np.float64
     with np.errstate(over="ignore", invalid="ignore"):  # told by name below
         bins = geometry.max_bins(
-            np, rows, data.shape, pooled_size, spatial_scale,
+            np,
+            rows,
+            data.shape,
+            pooled_size,
+            spatial_scale,
             np.float64 if both_double else np.float32,
         )
     boxes.refuse_batch_indices(rows, bins.image, images)
     boxes.refuse_coordinates(rows, bins.image, spatial_scale)
 
-    shape = (len(rows), channels, *pooled_size)
-    values = np.empty(shape, data.dtype.newbyteorder("="))
-    argmax = np.empty(shape, _argmax_dtype(height * width)) if return_argmax else None
     _core.max_forward(
         data.dtype.name,
         _bits(_native(data)),
@@ -59,11 +64,10 @@ def roi_pool_backward(
             f"grad has shape {grad.shape}; expected ({len(rows)}, {channels}, h, w) for "
             f"{len(rows)} rois and data_shape {data_shape}"
         )
-    expected = _argmax_dtype(height * width)
     if argmax.shape != grad.shape or argmax.dtype.kind not in "iu":
         raise ValueError(
             f"argmax has shape {argmax.shape} and dtype {argmax.dtype}; expected {grad.shape} "
-            f"and {np.dtype(expected)}, as roi_pool(..., return_argmax=True) gave it"
+            f"and int32 or int64, as roi_pool(..., return_argmax=True) gave it"
         )
     with np.errstate(invalid="ignore"):
         image = geometry.image_index(np, rows[:, 0], images)
@@ -73,7 +77,7 @@ def roi_pool_backward(
     inside = _core.max_backward(
         grad.dtype.name,
         _bits(np.ascontiguousarray(_native(grad))),
-        np.ascontiguousarray(argmax, expected),
+        np.ascontiguousarray(argmax, np.int32 if argmax.dtype == np.int32 else np.int64),
         image,
         _bits(grad_data),
     )

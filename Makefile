@@ -1,0 +1,50 @@
+# make demo and make test need Python 3.11 or later, make and a C++ compiler; all else is
+# installed into .venv. Nothing outside this folder but pip's cache is written.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
+
+export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
+export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
+
+.PHONY: demo test lint format bench bench-check clean
+
+demo: $(VENV)/demo
+	$(BIN)/roipool demo --output build/demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror csrc/*
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i csrc/*
+
+# For example: make bench ARGS="--peer mxnet=.cache/mxnet-1.9.1/bin/python"
+bench: $(VENV)/dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Against a revision: make bench-check BASE=v0.1.0
+BASE ?= HEAD
+bench-check: $(VENV)/dev
+	$(BIN)/python -m benchmarks.check $(BASE) $(ARGS)
+
+clean:
+	rm -rf $(VENV) build .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "roipool needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[$*]'
+	@touch $@

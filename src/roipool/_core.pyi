@@ -1,0 +1,40 @@
+"""The native core: kernels over integer rectangles. They check nothing: a door does."""
+
+from numpy.typing import NDArray
+from typing import Any
+
+def max_forward(
+    dtype: str,
+    data: NDArray[Any],
+    image: NDArray[Any],
+    rows: NDArray[Any],
+    cols: NDArray[Any],
+    values: NDArray[Any],
+    argmax: NDArray[Any] | None,
+    threads: int = 0,
+) -> None:
+    """Fills values and, unless None, argmax with the maximum of each bin.
+
+    threads = 0 takes the default.
+    """
+
+def max_backward(
+    dtype: str,
+    grad: NDArray[Any],
+    argmax: NDArray[Any],
+    image: NDArray[Any],
+    grad_data: NDArray[Any],
+    threads: int = 0,
+) -> bool:
+    """Fills grad_data; returns False when an argmax lies outside the map."""
+
+def isa() -> str:
+    """The instruction set in use."""
+
+def isas() -> list[str]:
+    """The instruction sets this machine could use, best last."""
+
+def default_threads() -> int:
+    """Threads used where a call names none."""
+
+def set_default_threads(count: int) -> None: ...
