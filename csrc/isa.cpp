@@ -45,8 +45,8 @@ ScatterMax scatter_max_kernel(DType dtype, bool wide) {
   switch (dtype) {
     case DType::float16: return scatter_max_of<Half>(wide);
     case DType::bfloat16: return scatter_max_of<Brain>(wide);
-    case DType::float32: return scatter_max_of<Plain32>(wide);
-    case DType::float64: return scatter_max_of<Plain64>(wide);
+    case DType::float32: return scatter_max_of<Plain<float>>(wide);
+    case DType::float64: return scatter_max_of<Plain<double>>(wide);
     default: return nullptr;
   }
 }

@@ -23,9 +23,9 @@ struct Strides {
 };
 
 // A block of channels over a box, packed: one vector of keys per pixel, row by row.
-// level[i] holds at each pixel the maximum over the window of 4^i x 4^i pixels that starts
-// there; level 0 is the map itself.
-inline constexpr int kLevels = 3;
+// level[i] holds at each pixel the maximum over the window of 2^i x 2^i pixels that starts there;
+// level 0 is the map itself. Windows that reach past the box are undefined.
+inline constexpr int kLevels = 5;
 struct Block {
   Box box;
   const void* level[kLevels];
@@ -56,9 +56,10 @@ struct MaxKernels {
   int lanes;        // channels per block
   int pixel_bytes;  // of a packed block
 
-  // Packs rows of a box; `from` is its first pixel in the block's first channel. Returns whether
-  // a −0 was among them.
-  bool (*pack)(const void* from, Strides, int channels, int64_t height, int64_t width, void* to);
+  // Packs rows of a box; `from` is its first pixel in the block's first channel, and memory may be
+  // read up to `end`. Returns whether a −0 was among what was read.
+  bool (*pack)(const void* from, const void* end, Strides, int channels, int64_t height,
+               int64_t width, void* to);
 
   // Rows [y0, y1) of the next level from one whose windows have side `side`.
   void (*widen)(const void* level, void* next, int64_t side, Box box, int64_t y0, int64_t y1);
@@ -69,11 +70,11 @@ struct MaxKernels {
 
 // The transpose of the pooling: adds each output's gradient at its argmax, region by region in
 // the order listed, to the planes of `channels` consecutive channels. Half-precision types are
-// summed in float32 in `scratch` (one plane) and rounded once. Returns false when an argmax lies
-// outside the plane.
+// summed in float32 in `scratch` (as many planes) and rounded once. Returns false when an argmax
+// lies outside the plane.
 using ScatterMax = bool (*)(const void* grad, const void* argmax, const int64_t* list,
                             int64_t count, int64_t stride, int64_t bins, int64_t channels,
-                            int64_t plane, void* out, float* scratch);
+                            int64_t plane, void* out, void* scratch);
 
 // One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
 // than a position are widened to its lanes, so blocks hold fewer channels.

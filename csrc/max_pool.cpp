@@ -12,6 +12,12 @@
 namespace roipool {
 namespace {
 
+constexpr int64_t kOwnCache = 1 << 20;     // what stays in a core's own cache
+constexpr int64_t kLeastBudget = 4 << 20;  // memory that any call may take
+constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kMostRegions = 64;    // in one task
+constexpr int64_t kLeastChannels = 16;  // summed together
+
 int64_t size_of(DType dtype) {
   switch (dtype) {
     case DType::int8:
@@ -54,10 +60,14 @@ class Forward {
     for (int64_t image = 0; image < call_.shape.images; ++image) {
       plans_.push_back(
           plan_image(call_.edges, by_image_.list(image), by_image_.count(image), call_.argmax));
-      if (!plans_[image].shared)
+      if (!plans_[image].shared) {
         pool_alone(image);
-      else
-        shared.push_back(image);
+        continue;
+      }
+      shared.push_back(image);
+      // A block too large for a core's own cache is walked from top to bottom.
+      if (plans_[image].box.area() * kernels_.pixel_bytes > kOwnCache)
+        by_image_.sort_by_row(image, call_.edges);
     }
     pool_shared(shared);
   }
@@ -79,11 +89,26 @@ class Forward {
     return int(std::min<int64_t>(kernels_.lanes, call_.shape.channels - channel));
   }
 
+  const void* element(int64_t at) const {
+    return static_cast<const char*>(call_.data) + at * size_of(call_.dtype);
+  }
+
+  // Just behind the last element, whichever way the strides run.
+  const void* end_of_data() const {
+    const auto last = [](int64_t count, int64_t stride) {
+      return stride > 0 ? (count - 1) * stride : 0;
+    };
+    const Strides& s = call_.strides;
+    const Shape& shape = call_.shape;
+    return element(last(shape.images, s.image) + last(shape.channels, s.channel) +
+                   last(shape.height, s.row) + last(shape.width, s.column) + 1);
+  }
+
   bool pack(int64_t image, int64_t channel, const Box& box, void* to) const {
     const Strides& s = call_.strides;
     const int64_t at = image * s.image + channel * s.channel + box.y0 * s.row + box.x0 * s.column;
-    return kernels_.pack(static_cast<const char*>(call_.data) + at * size_of(call_.dtype), s,
-                         channels_from(channel), box.height(), box.width(), to);
+    return kernels_.pack(element(at), end_of_data(), s, channels_from(channel), box.height(),
+                         box.width(), to);
   }
 
   void reduce(const Block& block, const int64_t* list, int64_t count, int64_t channel) const {
@@ -118,27 +143,27 @@ class Forward {
         kLeastBudget, (call_.shape.images * call_.shape.channels * call_.shape.plane() +
                        call_.edges.count * result_.stride) *
                           size_of(call_.dtype) / 4);
-    std::vector<Unit> batch;
-    int64_t bytes = 0;
+    std::vector<std::vector<Unit>> batches;
+    int64_t bytes = 0, most = 0;
     for (int64_t image : images) {
       const ImagePlan& plan = plans_[image];
       for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
         const int64_t size = plan.box.area() * kernels_.pixel_bytes * plan.levels;
-        if (bytes > 0 && bytes + size > budget) {
-          pool_batch(batch, bytes);
-          batch.clear();
+        if (batches.empty() || bytes + size > budget) {
+          batches.emplace_back();
           bytes = 0;
         }
-        batch.emplace_back(image, channel,
-                           Block{plan.box, {}, plan.levels, channels_from(channel), false});
+        batches.back().emplace_back(
+            image, channel, Block{plan.box, {}, plan.levels, channels_from(channel), false});
         bytes += size;
+        most = std::max(most, bytes);
       }
     }
-    if (!batch.empty()) pool_batch(batch, bytes);
+    const Workspace workspace(most);
+    for (auto& batch : batches) pool_batch(batch, workspace);
   }
 
-  void pool_batch(std::vector<Unit>& batch, int64_t bytes) const {
-    const Workspace workspace(bytes);
+  void pool_batch(std::vector<Unit>& batch, const Workspace& workspace) const {
     int64_t at = 0;
     for (Unit& unit : batch)
       for (int level = 0; level < unit.block.levels; ++level) {
@@ -151,12 +176,12 @@ class Forward {
       if (pack(unit.image, unit.channel, part, level_at(unit, 0, y0))) unit.negative_zero = true;
     });
     int64_t side = 1;
-    for (int level = 1; level < kLevels; ++level, side *= 4)
+    for (int level = 1; level < kLevels; ++level, side *= 2)
       by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) {
         if (level >= unit.block.levels) return;
         const Box& box = unit.block.box;
         kernels_.widen(unit.block.level[level - 1], level_at(unit, level, 0), side, box, y0,
-                       std::min(y1, box.height() - 4 * side + 1));
+                       std::min(y1, box.height() - 2 * side + 1));
       });
     for (Unit& unit : batch) unit.block.negative_zero = unit.negative_zero;
     reduce_batch(batch);
@@ -206,13 +231,9 @@ class Forward {
     });
   }
 
-  static constexpr int64_t kLeastBudget = 4 << 20;
-  static constexpr int64_t kTasksPerThread = 4;
-  static constexpr int64_t kMostRegions = 64;
-
   const MaxForward& call_;
   const MaxKernels kernels_;
-  const RegionsByImage by_image_;
+  RegionsByImage by_image_;
   const Result result_;
   std::vector<ImagePlan> plans_;
 };
@@ -228,10 +249,16 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   const RegionsByImage by_image(call.image, call.regions, call.shape.images);
   const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
   const int64_t plane = call.shape.plane(), channels = call.shape.channels;
+  // Channels summed together: enough for long reads, as many planes as stay in a core's own
+  // cache, and tasks for all threads.
+  const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));
+  const int64_t cached = kOwnCache / std::max<int64_t>(1, plane * sum_bytes);
+  const int64_t shared = call.shape.images * channels / (kTasksPerThread * call.threads);
   const int64_t group =
-      std::clamp<int64_t>(call.shape.images * channels / (4 * call.threads), 1, 16);
+      std::max<int64_t>(1, std::min({std::max<int64_t>(cached, kLeastChannels), shared, channels}));
   const int64_t groups = ceil_div(channels, group);
-  const Workspace sums(bytes == 2 ? plane * int64_t(sizeof(float)) * call.threads : 0);
+  const int64_t scratch = bytes < sum_bytes ? group * plane * sum_bytes : 0;
+  const Workspace sums(scratch * call.threads);
   std::atomic<bool> inside{true};
   parallel_for(call.threads, call.shape.images * groups, [&](int64_t task, int worker) {
     const int64_t image = task / groups, c = task % groups * group;
@@ -240,7 +267,7 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
         static_cast<const char*>(call.argmax) + c * call.bins * index_bytes, by_image.list(image),
         by_image.count(image), channels * call.bins, call.bins, std::min(group, channels - c),
         plane, static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
-        static_cast<float*>(sums.at(worker * plane * int64_t(sizeof(float)))));
+        sums.at(worker * scratch));
     if (!fits) inside = false;
   });
   return inside;

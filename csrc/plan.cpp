@@ -19,6 +19,13 @@ RegionsByImage::RegionsByImage(const int32_t* image, int64_t count, int64_t imag
     if (image[k] >= 0) order_[next[image[k]]++] = k;
 }
 
+void RegionsByImage::sort_by_row(int64_t image, const Edges& edges) {
+  const int64_t pitch = edges.bins_y * 2;
+  std::stable_sort(
+      order_.begin() + start_[image], order_.begin() + start_[image + 1],
+      [&](int64_t a, int64_t b) { return edges.rows[a * pitch] < edges.rows[b * pitch]; });
+}
+
 namespace {
 
 struct Span {
@@ -47,20 +54,23 @@ Reads reads(const Edges& edges, int64_t region) {
     const int64_t height = rows[2 * y + 1] - rows[2 * y];
     for (int64_t x = 0; x < edges.bins_x; ++x) {
       const int64_t width = cols[2 * x + 1] - cols[2 * x];
-      int64_t side = 1;
-      double best = 0;
-      for (int level = 0; level < kLevels; ++level, side *= 4) {
+      double windows = 0;
+      for (int level = 0; level < kLevels; ++level) {
+        const int64_t side = int64_t(1) << level;
         if (std::min(height, width) >= side)
-          best = double((height + side - 1) / side) * double((width + side - 1) / side);
-        total[level] += best;
+          windows = double((height + side - 1) >> level) * double((width + side - 1) >> level);
+        total[level] += windows;
       }
     }
   }
   return total;
 }
 
-// Measured in reads of a vector: what it costs to pack one pixel, and to build one window.
-constexpr double kPackCost = 4, kWidenCost = 6;
+// What it costs to build one window of the next level, measured in reads of a vector.
+constexpr double kWidenCost = 3;
+
+// What a pixel packed for one region costs, against one packed in a whole map's long rows.
+constexpr double kAloneCost = 1.5;
 
 }  // namespace
 
@@ -87,7 +97,7 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
   }
   if (alone == 0) plan.box = {};
   const double area = double(plan.box.area());
-  plan.shared = alone > area;
+  plan.shared = alone * kAloneCost > area;
   if (plan.shared && !argmax) {
     double least = total[0];
     for (int level = 1; level < kLevels; ++level) {

@@ -11,26 +11,19 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// Rows [y0, y1) of the level whose windows are four times as wide, each the maximum of four rows
-// of four windows of the level given. Only windows that lie inside the box are defined.
+// Rows [y0, y1) of the level whose windows are twice as wide as those of the level given: each the
+// maximum of four.
 template <class Key>
 void widen(const void* level, void* next, int64_t side, Box box, int64_t y0, int64_t y1) {
   constexpr int n = kLanes<Key>;
-  constexpr int64_t kPiece = 128, kWidestSide = 4;
-  Vec<Key> tall[kPiece + 3 * kWidestSide];  // four windows high, one wide
-  const int64_t pitch = box.width() * n, down = side * pitch;
-  const int64_t windows = box.width() - 4 * side + 1;
+  const int64_t pitch = box.width() * n, windows = box.width() - 2 * side + 1;
   for (int64_t y = y0; y < y1; ++y) {
-    for (int64_t x0 = 0; x0 < windows; x0 += kPiece) {
-      const Key* from = static_cast<const Key*>(level) + y * pitch + x0 * n;
-      Key* to = static_cast<Key*>(next) + y * pitch + x0 * n;
-      const int64_t size = windows - x0 < kPiece ? windows - x0 : kPiece;
-      for (int64_t x = 0; x < size + 3 * side; ++x, from += n)
-        tall[x] = max(max(load(from), load(from + down)),
-                      max(load(from + 2 * down), load(from + 3 * down)));
-      for (int64_t x = 0; x < size; ++x, to += n)
-        store(to, max(max(tall[x], tall[x + side]), max(tall[x + 2 * side], tall[x + 3 * side])));
-    }
+    const Key* top = static_cast<const Key*>(level) + y * pitch;
+    const Key* bottom = top + side * pitch;
+    Key* to = static_cast<Key*>(next) + y * pitch;
+    for (int64_t x = 0; x < windows * n; x += n)
+      store(to + x, max(max(load(top + x), load(top + x + side * n)),
+                        max(load(bottom + x), load(bottom + x + side * n))));
   }
 }
 
@@ -60,27 +53,25 @@ struct MaxReducer {
            ((y - block.box.y0) * block.box.width() + (x - block.box.x0)) * n;
   }
 
-  // The maximum of windows laid over the bin from its top left; the last window of each row and
-  // column is moved back so that it ends with the bin.
-  template <int64_t Side>
-  ROIPOOL_INLINE Vec<Key> windows(int level, const Bin& bin) const {
-    Vec<Key> best = load(pixel(level, bin.y0, bin.x0));
-    const int64_t last_y = bin.y1 - Side, last_x = bin.x1 - Side;
-    for (int64_t y = bin.y0;; y = y + Side < last_y ? y + Side : last_y) {
-      const Key* row = pixel(level, y, bin.x0);
-      const Key* last = row + (last_x - bin.x0) * n;
-      for (; row < last; row += Side * n) best = max(best, load(row));
-      best = max(best, load(last));
-      if (y == last_y) return best;
-    }
-  }
-
+  // The widest windows that fit, laid over the bin from its top left; the last of each row and
+  // column is moved back so that it ends with the bin. Most bins take two by two.
   ROIPOOL_INLINE Vec<Key> maximum(const Bin& bin) const {
     const int64_t height = bin.y1 - bin.y0, width = bin.x1 - bin.x0;
-    const int64_t shorter = height < width ? height : width;
-    if (shorter >= 16 && block.levels > 2) return windows<16>(2, bin);
-    if (shorter >= 4 && block.levels > 1) return windows<4>(1, bin);
-    return windows<1>(0, bin);
+    const int fitting = 63 - __builtin_clzll(height < width ? height : width);
+    const int level = fitting < block.levels ? fitting : block.levels - 1;
+    const int64_t side = int64_t(1) << level, step = side * n;
+    const int64_t pitch = block.box.width() * n;
+    const Key* top = pixel(level, bin.y0, bin.x0);
+    const Key* const bottom = top + (height - side) * pitch;
+    const int64_t last = (width - side) * n;
+    Vec<Key> best = max(max(load(top), load(top + last)), max(load(bottom), load(bottom + last)));
+    if (height <= 2 * side && width <= 2 * side) return best;
+    for (;;) {
+      for (int64_t x = 0; x < last; x += step) best = max(best, load(top + x));
+      best = max(best, load(top + last));
+      if (top == bottom) return best;
+      top = top + side * pitch < bottom ? top + side * pitch : bottom;
+    }
   }
 
   // −0 and +0 are equal numbers: where both may occur, −0's key (−1) is compared as +0's (0).
@@ -158,13 +149,11 @@ void reduce(const Block& block, const Regions& regions, const Result& result, in
 }
 
 // The sum type of a gradient, and its rounding to the stored type.
-struct Plain32 {
-  using Stored = float;
-  using Sum = float;
-};
-struct Plain64 {
-  using Stored = double;
-  using Sum = double;
+template <class T>
+struct Plain {
+  using Stored = T;
+  using Sum = T;
+  static T widen(T value) { return value; }
 };
 
 struct Half {
@@ -200,40 +189,31 @@ struct Brain {
   }
 };
 
+// Regions run outermost: a region's gradients for these channels lie side by side in memory.
 template <class G, class Position>
 bool scatter_max(const void* grad, const void* argmax, const int64_t* list, int64_t count,
                  int64_t stride, int64_t bins, int64_t channels, int64_t plane, void* out,
-                 float* scratch) {
+                 void* scratch) {
   using Stored = typename G::Stored;
   using Sum = typename G::Sum;
   constexpr bool in_place = std::is_same_v<Stored, Sum>;
+  Sum* const sums = static_cast<Sum*>(in_place ? out : scratch);
+  __builtin_memset(sums, 0, std::size_t(channels * plane) * sizeof(Sum));
   bool inside = true;
-  for (int64_t c = 0; c < channels; ++c) {
-    Stored* to = static_cast<Stored*>(out) + c * plane;
-    Sum* sum;
-    if constexpr (in_place)
-      sum = to;
-    else
-      sum = scratch;
-    for (int64_t i = 0; i < plane; ++i) sum[i] = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t at = list[i] * stride + c * bins;
-      const Stored* g = static_cast<const Stored*>(grad) + at;
-      const Position* a = static_cast<const Position*>(argmax) + at;
-      for (int64_t b = 0; b < bins; ++b) {
-        if (a[b] < 0 || a[b] >= plane) {
-          inside &= a[b] == -1;
-          continue;
-        }
-        if constexpr (in_place)
-          sum[a[b]] += g[b];
-        else
+  for (int64_t i = 0; i < count; ++i) {
+    const Stored* g = static_cast<const Stored*>(grad) + list[i] * stride;
+    const Position* a = static_cast<const Position*>(argmax) + list[i] * stride;
+    for (int64_t c = 0; c < channels; ++c, g += bins, a += bins) {
+      Sum* const sum = sums + c * plane;
+      for (int64_t b = 0; b < bins; ++b)
+        if (uint64_t(a[b]) < uint64_t(plane))
           sum[a[b]] += G::widen(g[b]);
-      }
+        else
+          inside &= a[b] == -1;
     }
-    if constexpr (!in_place)
-      for (int64_t i = 0; i < plane; ++i) to[i] = G::round(sum[i]);
   }
+  if constexpr (!in_place)
+    for (int64_t i = 0; i < channels * plane; ++i) static_cast<Stored*>(out)[i] = G::round(sums[i]);
   return inside;
 }
 

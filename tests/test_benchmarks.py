@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +11,15 @@ pytest.importorskip("rich")
 pytest.importorskip("typer")
 
 from benchmarks import __main__ as command
-from benchmarks import check, report, runs
-from benchmarks.agreement import DisagreementError, compare
-from benchmarks.processes import ROOT, Contender
-from benchmarks.workloads import WORKLOADS, Workload, chosen
+from benchmarks import check, runs
+from benchmarks.agreement import DisagreementError
+from benchmarks.contenders import Case
+from benchmarks.processes import Contender
+from benchmarks.workloads import MAIN, WORKLOADS, Workload, chosen
+from rich.console import Console
 
 TINY = Workload("tiny", (2, 3, 20, 30), 5, (320, 480), smallest=20)
-ROIPOOL = Contender.parse("roipool", threads=1)
+ROIPOOL = Contender("roipool", "benchmarks.contenders.roipool", threads=1)
 
 
 @pytest.fixture(autouse=True)
@@ -26,20 +28,21 @@ def _short_turns(monkeypatch):
 
 
 @pytest.fixture
-def contender(tmp_path, monkeypatch):
-    """Write a contender of a few lines, put beside roipool's."""
+def variant(tmp_path, monkeypatch):
+    """A contender that is roipool's, but for a few lines."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    def write(body: str, **changes) -> Contender:
-        head = "from benchmarks.contenders.roipool import *\n"
-        (tmp_path / "written_contender.py").write_text(head + body)
-        return Contender("written", "written_contender", threads=1, **changes)
+    def write(lines: str) -> Contender:
+        text = f"import os, time\nfrom benchmarks.contenders.roipool import *\n{lines}\n"
+        (tmp_path / "written_variant.py").write_text(text)
+        return Contender("variant", "written_variant", threads=1)
 
     return write
 
 
-def measure(*contenders: Contender, workload: Workload = TINY, limit: float = 30):
-    return runs.measure(workload, contenders, rounds=2, limit=limit)
+def outcome_of(contender: Contender, mode: str = "forward", limit: float = 30) -> runs.Outcome:
+    workload = replace(TINY, mode=mode)
+    return runs.measure(workload, [ROIPOOL, contender], rounds=2, limit=limit)[1]
 
 
 def test_command_measures_and_reports(tmp_path, monkeypatch, capsys):
@@ -58,13 +61,88 @@ def test_command_measures_and_reports(tmp_path, monkeypatch, capsys):
         assert len(contender["call_seconds_by_round"]) == 2
         assert 0 < contender["min_seconds"] <= contender["median_seconds"]
     assert "| tiny | **" in files["markdown"].read_text()
-    assert "roipool@1" in capsys.readouterr().out
+    assert "bit for bit" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("mode", ["forward", "train", "backward"])
-def test_wrong_values_end_the_run(contender, mode):
-    wrong = contender("to_numpy = lambda result: tuple(array + 1 for array in result)")
-    tiny = Workload("tiny", (2, 3, 20, 30), 5, (320, 480), smallest=20, mode=mode)
-    with pytest.raises(DisagreementError, match="tiny: written disagrees: 735 of 735 values differ"
-                       if mode != "backward" else "tiny: written disagrees: 3,600 of 3,600 grad"):
-        measure(ROIPOOL, wrong, workload=tiny)
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("forward", "735 of 735 values differ"),
+        ("train", "735 of 735 values differ"),
+        ("backward", "3,600 of 3,600 gradient differ, by up to "),
+    ],
+)
+def test_wrong_values_end_the_run(variant, mode, told):
+    wrong = variant("def to_numpy(result): return tuple(array + 1 for array in result)")
+    with pytest.raises(DisagreementError, match=f"^tiny: variant disagrees: {told}"):
+        outcome_of(wrong, mode)
+
+
+def test_gradients_may_round_differently(variant):
+    close = variant(
+        "def to_numpy(result):\n"
+        "    values, gradient = result\n"
+        "    return values, gradient + gradient.dtype.type(1e-6)"
+    )
+    assert outcome_of(close, "train").agreement.startswith("bit for bit, gradient within ")
+
+
+def test_differences_of_a_counted_contender_are_shown(variant):
+    other = variant(
+        'AGREES = "counted"\ndef to_numpy(result):\n    result[0].flat[:3] += 1\n    return result'
+    )
+    assert outcome_of(other).agreement == "3 of 735 values differ"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("def forward(case): return lambda: os.abort()", "crashed (SIGABRT)"),
+        ("def forward(case): return lambda: os._exit(3)", "exited with status 3: "),
+        ("def forward(case): return lambda: 1 / 0", "ZeroDivisionError: division by zero"),
+        ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
+        ("del forward", "no forward"),
+    ],
+)
+def test_contender_without_an_answer_is_told(variant, lines, told):
+    assert outcome_of(variant(lines)).failure == told
+
+
+def test_contender_that_hangs_is_ended(variant):
+    hangs = variant("def forward(case): return lambda: time.sleep(60)")
+    assert outcome_of(hangs, limit=2).failure == "timed out after 2 s"
+
+
+def test_check_fails_on_a_slower_tree_only(variant):
+    slow = variant(
+        "fast = forward\n"
+        "def forward(case):\n"
+        "    call = fast(case)\n"
+        "    return lambda: (time.sleep(0.005), call())[1]"
+    )
+    quiet = Console(quiet=True)
+    assert not check.judge(TINY, [ROIPOOL, slow], 1, quiet)
+    assert check.judge(TINY, [slow, ROIPOOL], 1, quiet)
+
+
+@pytest.mark.parametrize("name", ["small_8", "train", "batch_8", "channels_last", "int8"])
+def test_workload_is_what_it_says(tmp_path, name):
+    workload = WORKLOADS[name]
+    case = Case.load({**workload.save(tmp_path), "threads": 1})
+    assert case.data.shape == workload.maps
+    assert case.data.dtype == workload.dtype
+    assert case.data.flags.c_contiguous is not workload.channels_last
+    images = np.bincount(case.rois[:, 0].astype(int))
+    assert images.tolist() == [workload.regions // workload.maps[0]] * workload.maps[0]
+    x1, y1, x2, y2 = case.rois[:, 1:].T
+    height, width = workload.image
+    assert min(x1.min(), y1.min()) >= 0
+    assert x2.max() < width
+    assert y2.max() < height
+    assert min((x2 - x1).min(), (y2 - y1).min()) + 1.01 >= workload.smallest
+
+
+def test_names_of_workloads():
+    assert [workload.name for workload in chosen(["main", "fpn"])] == MAIN
+    with pytest.raises(ValueError, match="no workload 'fnp'; there are fast_rcnn, "):
+        chosen(["fnp"])

@@ -1,0 +1,38 @@
+"""OpenVINO's ROIPooling, method max: forward only.
+
+Its bins differ from everyone else's in about 1 of 10,000 values.
+"""
+
+import sys
+
+from benchmarks.contenders import Case
+
+sys.modules["openvino_telemetry"] = None  # else importing OpenVINO reports home, in a thread
+import openvino  # noqa: E402
+from openvino import opset13  # noqa: E402
+
+ABOUT = openvino.__version__.partition("-")[0] + "; every call reuses the memory of its result"
+AGREES = "counted"
+
+
+def forward(case: Case):
+    case.refuse_all_but_plain_float32()
+    arrays = (case.data, case.rois)
+    inputs = [opset13.parameter(array.shape, openvino.Type.f32) for array in arrays]
+    node = opset13.roi_pooling(*inputs, case.pooled_size, case.spatial_scale, "max")
+    properties = {
+        "INFERENCE_NUM_THREADS": case.threads,
+        "INFERENCE_PRECISION_HINT": "f32",  # else it may round to bfloat16
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    model = openvino.compile_model(openvino.Model([node], inputs), "CPU", properties)
+    request = model.create_infer_request()
+    for i, array in enumerate(arrays):
+        request.set_input_tensor(i, openvino.Tensor(array, shared_memory=True))
+
+    def run(keeping_alive=arrays):  # which a shared tensor does not
+        request.start_async()  # infer() would copy the result
+        request.wait()
+        return (request.get_output_tensor().data,)
+
+    return run
