@@ -27,9 +27,15 @@ void widen(const void* level, void* next, int64_t side, Box box, int64_t y0, int
   }
 }
 
-struct Bin {
-  int64_t y0, y1, x0, x1;
-  bool empty() const { return y0 >= y1 || x0 >= x1; }
+// One axis of a bin: where it begins in the packed box, its length, and the widest level that fits.
+struct Span {
+  int64_t begin, size;
+  int fitting;
+
+  ROIPOOL_INLINE Span(const int32_t* edges, int64_t origin)
+      : begin(edges[0] - origin),
+        size(edges[1] - edges[0]),
+        fitting(size > 0 ? 63 - __builtin_clzll(uint64_t(size)) : -1) {}
 };
 
 template <class Key>
@@ -47,28 +53,31 @@ struct MaxReducer {
 
   const Block& block;
   int64_t map_width;
+  int64_t pitch = block.box.width() * n;
 
-  ROIPOOL_INLINE const Key* pixel(int level, int64_t y, int64_t x) const {
-    return static_cast<const Key*>(block.level[level]) +
-           ((y - block.box.y0) * block.box.width() + (x - block.box.x0)) * n;
+  ROIPOOL_INLINE const Key* corner(int level, const Span& y, const Span& x) const {
+    return static_cast<const Key*>(block.level[level]) + y.begin * pitch + x.begin * n;
   }
 
-  // The widest windows that fit, laid over the bin from its top left; the last of each row and
-  // column is moved back so that it ends with the bin. Most bins take two by two.
-  ROIPOOL_INLINE Vec<Key> maximum(const Bin& bin) const {
-    const int64_t height = bin.y1 - bin.y0, width = bin.x1 - bin.x0;
-    const int fitting = 63 - __builtin_clzll(height < width ? height : width);
+  // The widest windows that fit, two by two, each row and column's last ending with the bin; where
+  // the bin is longer than two, all that lie between.
+  ROIPOOL_INLINE Vec<Key> maximum(const Span& y, const Span& x) const {
+    const int fitting = y.fitting < x.fitting ? y.fitting : x.fitting;
     const int level = fitting < block.levels ? fitting : block.levels - 1;
-    const int64_t side = int64_t(1) << level, step = side * n;
-    const int64_t pitch = block.box.width() * n;
-    const Key* top = pixel(level, bin.y0, bin.x0);
-    const Key* const bottom = top + (height - side) * pitch;
-    const int64_t last = (width - side) * n;
-    Vec<Key> best = max(max(load(top), load(top + last)), max(load(bottom), load(bottom + last)));
-    if (height <= 2 * side && width <= 2 * side) return best;
+    const int64_t side = int64_t(1) << level;
+    const int64_t right = (x.size - side) * n;
+    const Key* const top = corner(level, y, x);
+    const Key* const bottom = top + (y.size - side) * pitch;
+    if ((x.size > y.size ? x.size : y.size) > 2 * side) return between(top, bottom, right, side);
+    return max(max(load(top), load(top + right)), max(load(bottom), load(bottom + right)));
+  }
+
+  __attribute__((noinline)) Vec<Key> between(const Key* top, const Key* bottom, int64_t right,
+                                             int64_t side) const {
+    Vec<Key> best = load(top);
     for (;;) {
-      for (int64_t x = 0; x < last; x += step) best = max(best, load(top + x));
-      best = max(best, load(top + last));
+      for (int64_t x = 0; x < right; x += side * n) best = max(best, load(top + x));
+      best = max(best, load(top + right));
       if (top == bottom) return best;
       top = top + side * pitch < bottom ? top + side * pitch : bottom;
     }
@@ -81,14 +90,14 @@ struct MaxReducer {
   }
 
   template <bool SignedZeros>
-  Found<Key> walk(const Bin& bin) const {
-    Vec<Key> best = load(pixel(0, bin.y0, bin.x0));
-    Vec<Key> where = broadcast<Key>(Key(bin.y0 * map_width + bin.x0));
-    for (int64_t y = bin.y0; y < bin.y1; ++y) {
-      const Key* row = pixel(0, y, bin.x0);
-      Vec<Key> here = broadcast<Key>(Key(y * map_width + bin.x0));
-      for (int64_t x = bin.x0; x < bin.x1; ++x, row += n, here += 1) {
-        const Vec<Key> key = load(row);
+  __attribute__((noinline)) Found<Key> walk(const Span& y, const Span& x) const {
+    const Key* row = corner(0, y, x);
+    int64_t place = (block.box.y0 + y.begin) * map_width + block.box.x0 + x.begin;
+    Vec<Key> best = load(row), where = broadcast<Key>(Key(place));
+    for (int64_t i = 0; i < y.size; ++i, row += pitch, place += map_width) {
+      Vec<Key> here = broadcast<Key>(Key(place));
+      for (int64_t at = 0; at < x.size * n; at += n, here += 1) {
+        const Vec<Key> key = load(row + at);
         const Vec<Key> better = comparable<SignedZeros>(key) > comparable<SignedZeros>(best);
         best = better ? key : best;
         where = better ? here : where;
@@ -105,14 +114,15 @@ struct MaxReducer {
     return found != 0;
   }
 
-  ROIPOOL_INLINE Found<Key> find(const Bin& bin) const {
-    if (bin.empty()) return {broadcast<Key>(Key(D::encode(Bits(0)))), broadcast<Key>(-1)};
+  ROIPOOL_INLINE Found<Key> find(const Span& y, const Span& x) const {
+    if ((y.fitting | x.fitting) < 0)
+      return {broadcast<Key>(Key(D::encode(Bits(0)))), broadcast<Key>(-1)};
     const bool signed_zeros = D::kIsFloat && block.negative_zero;
     if constexpr (kArgmax) {
-      return signed_zeros ? walk<true>(bin) : walk<false>(bin);
+      return signed_zeros ? walk<true>(y, x) : walk<false>(y, x);
     } else {
-      const Vec<Key> best = maximum(bin);
-      if (signed_zeros && any(best == 0)) return walk<true>(bin);  // a −0 may have come first
+      const Vec<Key> best = maximum(y, x);
+      if (signed_zeros && any(best == 0)) return walk<true>(y, x);  // a −0 may have come first
       return {best, Vec<Key>{}};
     }
   }
@@ -124,22 +134,28 @@ struct MaxReducer {
       const int64_t k = regions.list[i];
       const int32_t* rows = regions.rows + k * regions.bins_y * 2;
       const int32_t* cols = regions.cols + k * regions.bins_x * 2;
-      int64_t y = 0, x = 0;
-      for (int64_t first = 0; first < bins; first += kTile) {
-        const Tile tile{bins - first < kTile ? bins - first : kTile, bins, block.channels};
-        for (int64_t b = 0; b < tile.size; ++b) {
-          const auto found = find({rows[2 * y], rows[2 * y + 1], cols[2 * x], cols[2 * x + 1]});
-          values[b] = found.value;
-          if constexpr (kArgmax) positions[b] = found.position;
-          if (++x == regions.bins_x) x = 0, ++y;
+      int64_t at = k * result.stride + channel * bins, size = 0;
+      for (int64_t by = 0; by < regions.bins_y; ++by) {
+        const Span y(rows + 2 * by, block.box.y0);
+        for (int64_t bx = 0; bx < regions.bins_x; ++bx) {
+          const Found<Key> found = find(y, Span(cols + 2 * bx, block.box.x0));
+          values[size] = found.value;
+          if constexpr (kArgmax) positions[size] = found.position;
+          if (++size == kTile) at = flush(values, positions, size, bins, result, at), size = 0;
         }
-        const int64_t at = k * result.stride + channel * bins + first;
-        store_tile<D, Key>(values, tile, static_cast<Bits*>(result.values) + at);
-        if constexpr (kArgmax)
-          store_tile<Integer<Position>, Key>(positions, tile,
-                                             static_cast<Position*>(result.argmax) + at);
       }
+      if (size > 0) flush(values, positions, size, bins, result, at);
     }
+  }
+
+  ROIPOOL_INLINE int64_t flush(const Vec<Key>* values, const Vec<Key>* positions, int64_t size,
+                               int64_t bins, const Result& result, int64_t at) const {
+    const Tile tile{size, bins, block.channels};
+    store_tile<D, Key>(values, tile, static_cast<Bits*>(result.values) + at);
+    if constexpr (kArgmax)
+      store_tile<Integer<Position>, Key>(positions, tile,
+                                         static_cast<Position*>(result.argmax) + at);
+    return at + size;
   }
 };
 

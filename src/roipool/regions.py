@@ -17,12 +17,14 @@ class Regions(NamedTuple):
     """Regions, and how to speak of them.
 
     Attributes:
-        rows: (K, 5), or whatever else an array file held: `roi_pool` says what is wrong with it.
+        rows: (K, 5), of any dtype: `roi_pool` says what is wrong with it.
+        source: The name to use in messages.
         place: Where row k stands in the user's file, in words.
         skipped: How many annotations belong to images that are not pooled.
     """
 
     rows: np.ndarray
+    source: str
     place: Callable[[int], str]
     skipped: int = 0
 
@@ -33,9 +35,13 @@ def read_regions(path: Path, features: Features) -> Regions:
     refuse_missing(path)
     if kind in ARRAYS:
         rows = np.array(load_array(path, "rois"))
+        if rows.ndim != 2 or rows.shape[1] != 5:
+            raise BadInput(
+                f"{path} has shape {rows.shape}; expected (K, 5): rows of {', '.join(COLUMNS)}"
+            )
         if rows.dtype == np.float16:
             rows = rows.astype(np.float32)  # exact, and no sum of indices can round
-        return Regions(rows, lambda k: f"{path}, row {k} (counted from 0)")
+        return Regions(rows, str(path), lambda k: f"{path}, row {k} (counted from 0)")
     if kind not in (".csv", ".json"):
         raise BadInput(
             f"{path} is no file of regions; expected a .npy array (K, 5), a .csv with the header "
@@ -68,7 +74,7 @@ def _from_csv(path: Path, text: TextIO) -> Regions:
     except csv.Error as error:
         raise BadInput(f"{path}, line {reader.line_num} is no CSV: {error}") from None
     array = np.array(rows, np.float64).reshape(-1, 5)
-    return Regions(array, lambda k: f"{path}, line {lines[k]}")
+    return Regions(array, str(path), lambda k: f"{path}, line {lines[k]}")
 
 
 def _columns(path: Path, header: Sequence[str]) -> list[tuple[str, int | None]]:
@@ -119,7 +125,7 @@ def _from_coco(path: Path, text: TextIO, features: Features) -> Regions:
             rows.append([index, *_corners(annotation, where)])
             places.append(where)
     array = np.array(rows, np.float64).reshape(-1, 5)
-    return Regions(array, lambda k: places[k], len(annotations) - len(rows))
+    return Regions(array, str(path), lambda k: places[k], len(annotations) - len(rows))
 
 
 def _image_indices(path: Path, images: list[Any], features: Features) -> dict[Any, int | None]:

@@ -1,0 +1,195 @@
+"""Pooling in chunks into .npy files: neither the features nor the result must fit in memory."""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import roipool
+from roipool.features import BadInput, Features
+from roipool.regions import Regions
+
+RESULT_BYTES = 32 << 20  # of one call's result: also how long Ctrl-C may have to wait
+MAP_BYTES = 256 << 20  # of one call's features: the core may copy and pack them
+LANES = 64  # the most channels that the core packs side by side
+CHECKED_ROWS = 1 << 16
+
+
+class Job(NamedTuple):
+    """What is to be pooled, checked."""
+
+    features: Features
+    regions: Regions
+    pooled_size: tuple[int, int]
+    spatial_scale: float
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The result's shape."""
+        return len(self.regions.rows), self.features.maps.shape[1], *self.pooled_size
+
+    @property
+    def dtypes(self) -> tuple[np.dtype, np.dtype]:
+        """The values' and the positions'."""
+        maps = self.features.maps
+        wide = maps.shape[2] * maps.shape[3] >= 2**31
+        return maps.dtype.newbyteorder("="), np.dtype(np.int64 if wide else np.int32)
+
+
+def check(job: Job) -> None:
+    """Raise what `roi_pool` would, by the row's place in the user's file; read no feature."""
+    no_channel = job.features.maps[:, :0]
+    rows = job.regions.rows
+    start = 0
+    try:
+        for start in range(0, max(len(rows), 1), CHECKED_ROWS):
+            part = rows[start : start + CHECKED_ROWS]
+            roipool.roi_pool(no_channel, part, job.pooled_size, job.spatial_scale)
+    except (IndexError, TypeError, ValueError) as error:
+        raise BadInput(_in_the_users_words(str(error), job, start)) from None
+
+
+def _in_the_users_words(message: str, job: Job, start: int) -> str:
+    row = re.match(r"rois\[(\d+)(?:, \d+)?\] (.*)", message, re.DOTALL)
+    if row:
+        message = f"{job.regions.place(start + int(row[1]))}: {row[2]}"
+    message = re.sub(r"\brois(?= has)", lambda _: job.regions.source, message)
+    return re.sub(r"\bdata(?= has| holds)", lambda _: job.features.source, message)
+
+
+def pool_to_file(
+    job: Job, paths: Sequence[Path], progress: Callable[[float], None] = lambda regions: None
+) -> None:
+    """Write the values, and to a second path the positions; all of a file or none of it.
+
+    `progress` is told how many regions each step has added.
+    """
+    check_room(job, paths)
+    check(job)
+    with contextlib.ExitStack() as stack:
+        targets = [
+            stack.enter_context(_whole_file(path, job.shape, dtype))
+            for path, dtype in zip(paths, job.dtypes, strict=False)
+        ]
+        for region, channels in _pool_into(job, targets):
+            progress(region * channels / max(job.shape[1], 1))
+
+
+def _pool_into(job: Job, targets: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
+    maps, rows = job.features.maps, job.regions.rows
+    plane = maps.shape[2] * maps.shape[3] * maps.itemsize
+    bins = job.pooled_size[0] * job.pooled_size[1] * sum(t.itemsize for t in targets)
+    most = max(LANES, MAP_BYTES // max(plane, 1) // LANES * LANES)
+    step = max(1, min(most, RESULT_BYTES // bins, maps.shape[1]))
+    count = max(1, RESULT_BYTES // (bins * step))
+    for images, listed in _by_images(rows, max(1, MAP_BYTES // max(plane * maps.shape[1], 1))):
+        for channel in range(0, maps.shape[1], step):
+            part = maps[images, channel : channel + step]
+            for start in range(0, len(listed), count):
+                chosen = listed[start : start + count]
+                local = rows[chosen]
+                local[:, 0] -= np.where(local[:, 0] >= 0, images.start, 0).astype(local.dtype)
+                results = roipool.roi_pool(
+                    part, local, job.pooled_size, job.spatial_scale, return_argmax=len(targets) > 1
+                )
+                for target, result in zip(
+                    targets, results if len(targets) > 1 else (results,), strict=True
+                ):
+                    target[chosen, channel : channel + step] = result
+                yield len(chosen), part.shape[1]
+
+
+def _by_images(rows: np.ndarray, at_once: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Runs of up to `at_once` images, and the rows in them from top to bottom.
+
+    Rows near each other are pooled together, so that a large map is read in bands. Padding rows
+    come with the first run.
+    """
+    order = np.lexsort((rows[:, 2], rows[:, 0]))
+    image = np.maximum(rows[order, 0], 0).astype(np.int64)
+    begin = 0
+    while begin < len(order):
+        first = int(image[begin])
+        end = int(np.searchsorted(image, first + at_once))
+        yield slice(first, first + at_once), order[begin:end]
+        begin = end
+
+
+def refuse_overwriting(paths: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raise if a file to write is one to read, or written twice."""
+    for i, path in enumerate(paths):
+        if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+            raise BadInput(f"{path} is an input too, and would be overwritten; write elsewhere")
+        if path.resolve() in [other.resolve() for other in paths[:i]]:
+            raise BadInput(f"{path} is to hold both values and positions; name two files")
+
+
+def check_room(job: Job, paths: Sequence[Path]) -> None:
+    """Raise unless every path can be written and the disk has room; touch nothing."""
+    values = int(np.prod(job.shape, dtype=object))
+    needed = sum(values * dtype.itemsize for _, dtype in zip(paths, job.dtypes, strict=False))
+    for path in paths:
+        folder = path.resolve().parent
+        if path.is_dir():
+            raise BadInput(f"{path} is a folder; expected the name of a .npy file to write")
+        if path.suffix.lower() != ".npy":
+            raise BadInput(f"the result is one .npy array; name it {path.stem or path}.npy")
+        if not folder.is_dir():
+            raise BadInput(f"there is no folder {path.parent} to write {path.name} in; make it")
+        if not os.access(folder, os.W_OK):
+            raise BadInput(f"the folder {path.parent} is not writable; choose another for {path}")
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise BadInput(
+                f"{path} needs {size_in_words(needed)} for shape {job.shape}, but only "
+                f"{size_in_words(free)} are free there; write elsewhere, or pool fewer regions"
+            )
+
+
+def size_in_words(count: int) -> str:
+    """For example 200.7 MB."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.1f} {unit}"
+    return f"{count} bytes"
+
+
+@contextlib.contextmanager
+def _whole_file(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
+    """A memory-mapped .npy under another name, renamed when the block ends, removed if it fails.
+
+    Its place on the disk is taken first: writing to a mapped file on a full disk kills a process.
+    """
+    final = path.resolve()
+    part = final.with_name(f".{final.name}.{os.getpid()}.part")
+    try:
+        try:
+            array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
+            _take_room(part)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            reason = "the disk has no room for it" if full else error.strerror or str(error)
+            raise BadInput(f"{path} cannot be written: {reason}") from None
+        yield array
+        array.flush()
+        del array
+        part.replace(final)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _take_room(path: Path) -> None:
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # the file system cannot
+                raise
