@@ -12,8 +12,9 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kOwnCache = 1 << 20;     // what stays in a core's own cache
-constexpr int64_t kLeastBudget = 4 << 20;  // memory that any call may take
+constexpr int64_t kOwnCache = 1 << 20;    // what stays in a core's own cache
+constexpr int64_t kLeastBatch = 4 << 20;  // bytes packed at once, however small the call
+constexpr int64_t kMostBatch = 6 << 20;   // and for each thread, however large
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMostRegions = 64;    // in one task
 constexpr int64_t kLeastChannels = 16;  // summed together
@@ -137,12 +138,13 @@ class Forward {
   }
 
   // Many regions: batches of channel blocks are packed whole, then reduced region by region.
-  // A batch takes as much memory as a quarter of the call's own arrays.
+  // A batch takes at most a quarter of the memory of the call's own arrays, and no more than
+  // stays near the cores; but at least one block.
   void pool_shared(const std::vector<int64_t>& images) const {
-    const int64_t budget = std::max<int64_t>(
-        kLeastBudget, (call_.shape.images * call_.shape.channels * call_.shape.plane() +
-                       call_.edges.count * result_.stride) *
-                          size_of(call_.dtype) / 4);
+    const int64_t elements = call_.shape.images * call_.shape.channels * call_.shape.plane() +
+                             call_.edges.count * result_.stride;
+    const int64_t budget = std::min(std::max(elements * size_of(call_.dtype) / 4, kLeastBatch),
+                                    kMostBatch * call_.threads);
     std::vector<std::vector<Unit>> batches;
     int64_t bytes = 0, most = 0;
     for (int64_t image : images) {

@@ -1,35 +1,23 @@
-// Memory for one call, aligned to cache lines and on huge pages where it is large.
+// Memory for one call, aligned to cache lines and on huge pages where it is large. The last one
+// given back is kept for the next call: fresh pages cost more than what is done in them.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 
 namespace roipool {
 
 class Workspace {
  public:
-  explicit Workspace(int64_t bytes) {
-    if (bytes == 0) return;
-    const std::size_t unit = bytes >= 2 * kHugePage ? kHugePage : 64;
-    const std::size_t size = (std::size_t(bytes) + unit - 1) / unit * unit;
-    memory_ = std::aligned_alloc(unit, size);
-    if (!memory_) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-    if (unit == kHugePage) madvise(memory_, size, MADV_HUGEPAGE);
-#endif
-  }
-  ~Workspace() { std::free(memory_); }
+  explicit Workspace(int64_t bytes);
+  ~Workspace();
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  void* at(int64_t byte) const { return static_cast<char*>(memory_) + byte; }
+  void* at(int64_t byte) const;
 
  private:
-  static constexpr int64_t kHugePage = 2 << 20;
-  void* memory_ = nullptr;
+  struct Memory;
+  Memory* memory_ = nullptr;
 };
 
 }  // namespace roipool
