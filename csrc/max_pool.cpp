@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kOwnCache = 1 << 20;    // what stays in a core's own cache
 constexpr int64_t kLeastBatch = 4 << 20;  // bytes packed at once, however small the call
 constexpr int64_t kMostBatch = 6 << 20;   // and for each thread, however large
+constexpr double kWorkPerThread = 1e5;    // in reads of a vector: less is done sooner alone
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMostRegions = 64;    // in one task
 constexpr int64_t kLeastChannels = 16;  // summed together
@@ -56,21 +57,17 @@ class Forward {
                 call.shape.width} {}
 
   void run() {
-    fill_rows_that_are_no_regions();
-    std::vector<int64_t> shared;
+    double work = 0;
     for (int64_t image = 0; image < call_.shape.images; ++image) {
       plans_.push_back(
           plan_image(call_.edges, by_image_.list(image), by_image_.count(image), call_.argmax));
-      if (!plans_[image].shared) {
-        pool_alone(image);
-        continue;
-      }
-      shared.push_back(image);
-      // A block too large for a core's own cache is walked from top to bottom.
-      if (plans_[image].box.area() * kernels_.pixel_bytes > kOwnCache)
-        by_image_.sort_by_row(image, call_.edges);
+      work += plans_[image].work;
     }
-    pool_shared(shared);
+    const int64_t blocks = ceil_div(call_.shape.channels, kernels_.lanes);
+    threads_ = int(std::min(double(call_.threads), 1 + work * double(blocks) / kWorkPerThread));
+    fill_rows_that_are_no_regions();
+    pool_alone(blocks);
+    pool_shared();
   }
 
  private:
@@ -78,7 +75,7 @@ class Forward {
     const auto& none = by_image_.none();
     const int64_t row = result_.stride * size_of(call_.dtype);
     const int64_t argmax_row = result_.stride * (call_.wide ? 8 : 4);
-    parallel_for(call_.threads, int64_t(none.size()), [&](int64_t i, int) {
+    parallel_for(threads_, int64_t(none.size()), [&](int64_t i, int) {
       std::memset(static_cast<char*>(call_.values) + none[i] * row, 0, row);
       if (call_.argmax)
         std::memset(static_cast<char*>(call_.argmax) + none[i] * argmax_row, 0xff, argmax_row);
@@ -118,37 +115,49 @@ class Forward {
   }
 
   // Few regions on a large map: each packs just what it covers, into its thread's own buffer.
-  void pool_alone(int64_t image) const {
-    const int64_t* list = by_image_.list(image);
-    const int64_t count = by_image_.count(image);
-    const int64_t blocks = ceil_div(call_.shape.channels, kernels_.lanes);
-    int64_t largest = 0;
-    for (int64_t i = 0; i < count; ++i)
-      largest = std::max(largest, covered(call_.edges, list[i]).area());
-    const int64_t bytes = largest * kernels_.pixel_bytes;
-    const Workspace workspace(bytes * call_.threads);
-    parallel_for(call_.threads, count * blocks, [&](int64_t task, int worker) {
-      const int64_t* region = list + task / blocks;
-      const int64_t channel = task % blocks * kernels_.lanes;
+  void pool_alone(int64_t blocks) const {
+    struct Task {
+      int64_t image;
+      const int64_t* region;
+      Box box;
+    };
+    std::vector<Task> tasks;
+    int64_t bytes = 0;
+    for (int64_t image = 0; image < call_.shape.images; ++image) {
+      if (plans_[image].shared) continue;
+      for (int64_t i = 0; i < by_image_.count(image); ++i) {
+        const int64_t* region = by_image_.list(image) + i;
+        tasks.push_back({image, region, covered(call_.edges, *region)});
+        bytes = std::max(bytes, tasks.back().box.area() * kernels_.pixel_bytes);
+      }
+    }
+    const Workspace workspace(bytes * threads_);
+    parallel_for(threads_, int64_t(tasks.size()) * blocks, [&](int64_t index, int worker) {
+      const Task& task = tasks[index / blocks];
+      const int64_t channel = index % blocks * kernels_.lanes;
       void* packed = workspace.at(worker * bytes);
-      Block block{covered(call_.edges, *region), {packed}, 1, channels_from(channel), false};
-      block.negative_zero = pack(image, channel, block.box, packed);
-      reduce(block, region, 1, channel);
+      Block block{task.box, {packed}, 1, channels_from(channel), false};
+      block.negative_zero = pack(task.image, channel, block.box, packed);
+      reduce(block, task.region, 1, channel);
     });
   }
 
   // Many regions: batches of channel blocks are packed whole, then reduced region by region.
   // A batch takes at most a quarter of the memory of the call's own arrays, and no more than
   // stays near the cores; but at least one block.
-  void pool_shared(const std::vector<int64_t>& images) const {
+  void pool_shared() {
     const int64_t elements = call_.shape.images * call_.shape.channels * call_.shape.plane() +
                              call_.edges.count * result_.stride;
-    const int64_t budget = std::min(std::max(elements * size_of(call_.dtype) / 4, kLeastBatch),
-                                    kMostBatch * call_.threads);
+    const int64_t budget =
+        std::min(std::max(elements * size_of(call_.dtype) / 4, kLeastBatch), kMostBatch * threads_);
     std::vector<std::vector<Unit>> batches;
     int64_t bytes = 0, most = 0;
-    for (int64_t image : images) {
+    for (int64_t image = 0; image < call_.shape.images; ++image) {
       const ImagePlan& plan = plans_[image];
+      if (!plan.shared) continue;
+      // A block too large for a core's own cache is walked from top to bottom.
+      if (plan.box.area() * kernels_.pixel_bytes > kOwnCache)
+        by_image_.sort_by_row(image, call_.edges);
       for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
         const int64_t size = plan.box.area() * kernels_.pixel_bytes * plan.levels;
         if (batches.empty() || bytes + size > budget) {
@@ -197,8 +206,8 @@ class Forward {
   // Cuts each unit into as many runs of rows as keep all threads busy.
   template <class Task>
   void by_rows(std::vector<Unit>& batch, const Task& task) const {
-    const int64_t cuts = ceil_div(kTasksPerThread * call_.threads, int64_t(batch.size()));
-    parallel_for(call_.threads, int64_t(batch.size()) * cuts, [&](int64_t index, int) {
+    const int64_t cuts = ceil_div(kTasksPerThread * threads_, int64_t(batch.size()));
+    parallel_for(threads_, int64_t(batch.size()) * cuts, [&](int64_t index, int) {
       Unit& unit = batch[index / cuts];
       const int64_t rows = ceil_div(unit.block.box.height(), cuts);
       const int64_t y0 = index % cuts * rows;
@@ -221,12 +230,12 @@ class Forward {
       const int64_t image = unit->image;
       const Unit* next = std::find_if(unit, end, [&](const Unit& u) { return u.image != image; });
       const int64_t count = by_image_.count(image);
-      const int64_t run = std::min(kMostRegions, ceil_div(count, kTasksPerThread * call_.threads));
+      const int64_t run = std::min(kMostRegions, ceil_div(count, kTasksPerThread * threads_));
       for (int64_t i = 0; i < count; i += run)
         tasks.push_back({unit, next, by_image_.list(image) + i, std::min(run, count - i)});
       unit = next;
     }
-    parallel_for(call_.threads, int64_t(tasks.size()), [&](int64_t index, int) {
+    parallel_for(threads_, int64_t(tasks.size()), [&](int64_t index, int) {
       const Task& task = tasks[index];
       for (const Unit* unit = task.begin; unit != task.end; ++unit)
         reduce(unit->block, task.list, task.count, unit->channel);
@@ -238,6 +247,7 @@ class Forward {
   RegionsByImage by_image_;
   const Result result_;
   std::vector<ImagePlan> plans_;
+  int threads_ = 1;
 };
 
 }  // namespace

@@ -66,8 +66,9 @@ Reads reads(const Edges& edges, int64_t region) {
   return total;
 }
 
-// What it costs to build one window of the next level, measured in reads of a vector.
-constexpr double kWidenCost = 3;
+// Costs in reads of a vector: to pack a pixel, to build a window of the next level, and to write a
+// bin.
+constexpr double kPackCost = 4, kWidenCost = 3, kBinCost = 8;
 
 // What a pixel packed for one region costs, against one packed in a whole map's long rows.
 constexpr double kAloneCost = 1.5;
@@ -98,8 +99,8 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
   if (alone == 0) plan.box = {};
   const double area = double(plan.box.area());
   plan.shared = alone * kAloneCost > area;
-  if (plan.shared && !argmax) {
-    double least = total[0];
+  double least = total[0];
+  if (plan.shared && !argmax)
     for (int level = 1; level < kLevels; ++level) {
       const double cost = total[level] + level * kWidenCost * area;
       if (cost < least) {
@@ -107,7 +108,8 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
         plan.levels = level + 1;
       }
     }
-  }
+  plan.work = kPackCost * (plan.shared ? area : alone * kAloneCost) + least +
+              kBinCost * double(count * edges.bins());
   return plan;
 }
 

@@ -26,6 +26,7 @@ struct ImagePlan {
   Box box;             // all that its bins cover
   bool shared = true;  // packed once for all its regions, or anew for each
   int levels = 1;      // how many levels of windows to build (kernels.h)
+  double work = 0;     // for each block of channels, in reads of a vector
 };
 
 ImagePlan plan_image(const Edges&, const int64_t* list, int64_t count, bool argmax);

@@ -39,11 +39,13 @@ class Pool {
       task_ = &task;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
-      wanted_ = pending_ = threads - 1;
+      wanted_ = threads - 1;
+      pending_ = threads - 1;
       ++round_;
     }
     wake_.notify_all();
     drain(0);
+    if (spin([&] { return pending_ == 0; })) return;
     std::unique_lock lock(mutex_);
     done_.wait(lock, [&] { return pending_ == 0; });
   }
@@ -60,6 +62,7 @@ class Pool {
   void serve(int worker) {
     uint64_t seen = 0;
     for (;;) {
+      spin([&] { return round_ != seen; });
       {
         std::unique_lock lock(mutex_);
         wake_.wait(lock, [&] { return round_ != seen; });
@@ -72,6 +75,19 @@ class Pool {
     }
   }
 
+  // The phases of a call follow each other closely, and a thread that sleeps takes longer to wake
+  // than many a phase lasts: so look around for a little while first.
+  template <class Ready>
+  static bool spin(const Ready& ready) {
+    for (int i = 0; i < kSpins; ++i) {
+      if (ready()) return true;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    }
+    return false;
+  }
+
   void drain(int worker) {
     for (;;) {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
@@ -80,14 +96,17 @@ class Pool {
     }
   }
 
+  static constexpr int kSpins = 1000;
+
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::vector<std::thread> workers_;
   const Task* task_ = nullptr;
   std::atomic<int64_t> next_{0};
   int64_t count_ = 0;
-  int wanted_ = 0, pending_ = 0;
-  uint64_t round_ = 0;
+  int wanted_ = 0;
+  std::atomic<int> pending_{0};
+  std::atomic<uint64_t> round_{0};
 };
 
 std::atomic<int> g_default{0};
