@@ -55,6 +55,7 @@ def test_no_image_at_all():
 
 FORMS = r"expected an array \(K, 5\) of rows \[batch_index, x1, y1, x2, y2\], or a sequence"
 BOX = [[0, 0, 0, 1, 1]]
+OUT = np.zeros((1, 3, 2, 2), np.float32)
 ARGUMENTS = [
     ({"data": DATA[0]}, ValueError, r"data has shape \(3, 8, 8\); expected feature maps \(N, C, H"),
     ({"data": DATA.astype(complex)}, TypeError, "data has dtype complex128; expected one of floa"),
@@ -81,6 +82,19 @@ ARGUMENTS = [
     ({"pooled_size": 2.5}, TypeError, "pooled_size is 2.5; expected two whole numbers"),
     ({"pooled_size": None}, TypeError, "pooled_size is None; expected two whole numbers"),
     ({"pooled_size": "77"}, TypeError, "pooled_size is '77'; expected two whole numbers"),
+    ({"out": [0]}, TypeError, r"out is a list; expected a writeable C-contiguous array of shape"),
+    (
+        {"out": OUT[:, 1:]},
+        ValueError,
+        r"out has shape \(1, 2, 2, 2\) and dtype float32; expected a",
+    ),
+    ({"out": OUT.astype(float)}, ValueError, "out has shape .* and dtype float64; expected"),
+    ({"out": OUT.astype(">f4")}, ValueError, "out has shape .* and dtype >f4; expected"),
+    ({"out": OUT.swapaxes(2, 3)}, ValueError, "out is read-only or not contiguous; expected"),
+    ({"out": np.broadcast_to(OUT[:, :1], OUT.shape)}, ValueError, "out is read-only or not"),
+    ({"out": DATA.ravel()[:12].reshape(OUT.shape)}, ValueError, "out overlaps another array of"),
+    ({"out": OUT, "return_argmax": True}, TypeError, "out is a ndarray; with return_argmax it is"),
+    ({"out": (OUT, OUT), "return_argmax": True}, ValueError, "out has shape .* dtype float32; ex"),
     ({"spatial_scale": 0}, ValueError, "spatial_scale is 0; expected a finite positive number"),
     ({"spatial_scale": -1}, ValueError, "spatial_scale is -1; expected a finite positive number"),
     ({"spatial_scale": nan}, ValueError, "spatial_scale is nan; expected a finite positive"),
@@ -109,6 +123,7 @@ BACKWARD = [
     ({"rois": BOX * 2}, ValueError, r"grad has shape .*; expected \(2, 3, h, w\) for 2 rois"),
     ({"argmax": ARGMAX[:, :, :1]}, ValueError, r"argmax has shape \(1, 3, 1, 2\) and dtype int32"),
     ({"argmax": GRAD}, ValueError, "argmax has shape .* and dtype float32; expected"),
+    ({"out": GRAD}, ValueError, r"out has shape .*; expected .* of shape \(2, 3, 8, 8\) and dtype"),
     ({"data_shape": (2, 3, 8)}, ValueError, r"data_shape is \(2, 3, 8\); expected \(N, C, H, W\)"),
     ({"data_shape": (2, 3, 8, -1)}, ValueError, r"data_shape is \(2, 3, 8, -1\); expected"),
     ({"data_shape": (2, 3, 8, 1.5)}, TypeError, r"data_shape is \(2, 3, 8, 1.5\); expected"),

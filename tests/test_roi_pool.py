@@ -171,6 +171,24 @@ def test_one_array_of_boxes_per_image():
     assert_same_bits(roipool.roi_pool(data, some, 2), expected[: len(parts[0])])
 
 
+def test_memory_of_the_caller():
+    rng = np.random.default_rng(1)
+    data, rois = normal_maps(rng, (2, 4, 9, 9)), random_boxes(rng, 10, 2, 9, 9)
+    expected, expected_argmax = roipool.roi_pool(data, rois, 2, return_argmax=True)
+    values, argmax = np.empty_like(expected), np.empty_like(expected_argmax)
+    assert roipool.roi_pool(data, rois, 2, out=values) is values
+    assert_same_bits(values, expected)
+    values.fill(0)
+    both = roipool.roi_pool(data, rois, 2, return_argmax=True, out=(values, argmax))
+    assert both[0] is values
+    assert both[1] is argmax
+    assert_same_bits(values, expected)
+    assert_same_bits(argmax, expected_argmax)
+    grad_data = np.ones_like(data)
+    assert roipool.roi_pool_backward(values, argmax, rois, data.shape, out=grad_data) is grad_data
+    assert_same_bits(grad_data, roipool.roi_pool_backward(values, argmax, rois, data.shape))
+
+
 @pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5), (2, 3, 0, 5), (2, 3, 4, 0)])
 def test_nothing_to_pool(shape):
     data = np.zeros(shape, np.float32)

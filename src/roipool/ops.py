@@ -13,6 +13,7 @@ def roi_pool(
     spatial_scale: float = 1.0,
     *,
     return_argmax: bool = False,
+    out: Any = None,
 ) -> Any:
     """Max pooling over regions of interest (MXNet's ROIPooling), into a fixed size.
 
@@ -38,6 +39,9 @@ def roi_pool(
         spatial_scale: Size of the feature map / size of the image: 1 / the network's total
             stride.
         return_argmax: Whether to return the winners' positions too.
+        out: Memory for the result, an array of its shape and dtype; with `return_argmax` a pair of
+            them. A loop that reuses it saves the time that fresh memory costs, which for large
+            results is as much again.
 
     Returns:
         The pooled values (K, C, h, w), in the dtype of `data`. With `return_argmax` a pair: the
@@ -64,13 +68,17 @@ def roi_pool(
         array([[[[ 7.,  9.],
                  [19., 21.]]]], dtype=float32)
     """
-    return door_of(data).roi_pool(
-        data, rois, _checked_size(pooled_size), _checked_scale(spatial_scale), bool(return_argmax)
-    )
+    size, scale = _checked_size(pooled_size), _checked_scale(spatial_scale)
+    return door_of(data).roi_pool(data, rois, size, scale, bool(return_argmax), out)
 
 
 def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int]
+    grad: Any,
+    argmax: Any,
+    rois: Any,
+    data_shape: tuple[int, int, int, int],
+    *,
+    out: Any = None,
 ) -> Any:
     """The gradient of `roi_pool` with respect to `data`.
 
@@ -85,6 +93,8 @@ def roi_pool_backward(
         argmax: Positions as `roi_pool(..., return_argmax=True)` returned them, (K, C, h, w).
         rois: The regions given to `roi_pool`, in either form; only their images matter here.
         data_shape: The shape of `data`, (N, C, H, W).
+        out: Memory for the result, an array of shape `data_shape` and the dtype of `grad`. It is
+            overwritten, not added to.
 
     Returns:
         The gradient, of shape `data_shape` and the dtype of `grad`.
@@ -111,7 +121,7 @@ def roi_pool_backward(
         raise TypeError(f"data_shape is {data_shape}; expected (N, C, H, W)") from None
     if len(shape) != 4 or min(shape) < 0:
         raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W)")
-    return door_of(grad).roi_pool_backward(grad, argmax, rois, shape)
+    return door_of(grad).roi_pool_backward(grad, argmax, rois, shape, out)
 
 
 def _checked_size(pooled_size: Any) -> tuple[int, int]:

@@ -16,14 +16,18 @@ def roi_pool(
     pooled_size: tuple[int, int],
     spatial_scale: float,
     return_argmax: bool,
+    out: Any,
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """`roipool.roi_pool` for NumPy arrays; the size and scale have been checked."""
     data = _as_maps(data)
     images, channels, height, width = data.shape
     rows = boxes.as_rows(rois, images)
     shape = (len(rows), channels, *pooled_size)
-    values = np.empty(shape, data.dtype.newbyteorder("="))
-    argmax = np.empty(shape, _argmax_dtype(height * width)) if return_argmax else None
+    given, given_argmax = _pair(out) if return_argmax else (out, None)
+    values = _result(given, shape, data.dtype, data)
+    argmax = None
+    if return_argmax:
+        argmax = _result(given_argmax, shape, _argmax_dtype(height * width), data, values)
 
     both_double = data.dtype == np.float64 and rows.dtype == np.float64
     with np.errstate(over="ignore", invalid="ignore"):  # told by name below
@@ -51,7 +55,7 @@ def roi_pool(
 
 
 def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int]
+    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
 ) -> np.ndarray:
     """`roipool.roi_pool_backward` for NumPy arrays."""
     grad, argmax = np.asarray(grad), np.asarray(argmax)
@@ -73,7 +77,7 @@ def roi_pool_backward(
         image = geometry.image_index(np, rows[:, 0], images)
     boxes.refuse_batch_indices(rows, image, images)
 
-    grad_data = np.empty(data_shape, grad.dtype.newbyteorder("="))
+    grad_data = _result(out, data_shape, grad.dtype, grad, argmax)
     inside = _core.max_backward(
         grad.dtype.name,
         _bits(np.ascontiguousarray(_native(grad))),
@@ -104,6 +108,33 @@ def _as_maps(data: Any) -> np.ndarray:
     if max(array.shape[2:]) >= 2**31:
         raise ValueError(f"data has shape {array.shape}; height and width must be below 2**31")
     return array
+
+
+def _pair(out: Any) -> tuple[Any, Any]:
+    if out is None:
+        return None, None
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise TypeError(
+            f"out is a {type(out).__name__}; with return_argmax it is a pair (values, argmax)"
+        )
+    return out
+
+
+def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -> np.ndarray:
+    """The caller's memory if it fits, else new memory."""
+    dtype = np.dtype(dtype).newbyteorder("=")
+    if out is None:
+        return np.empty(shape, dtype)
+    expected = f"expected a writeable C-contiguous array of shape {shape} and dtype {dtype}"
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; {expected}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out has shape {out.shape} and dtype {out.dtype}; {expected}")
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError(f"out is read-only or not contiguous; {expected}")
+    if any(np.may_share_memory(out, array) for array in inputs):
+        raise ValueError(f"out overlaps another array of this call; {expected} of its own")
+    return out
 
 
 def _native(array: np.ndarray) -> np.ndarray:
