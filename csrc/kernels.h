@@ -47,9 +47,10 @@ struct Regions {
 // Where results go: element k * stride + c * bins + bin of each array.
 struct Result {
   void* values;
-  void* argmax;       // null when not asked for
-  int64_t stride;     // elements between two regions
-  int64_t map_width;  // argmax is y * map_width + x
+  void* argmax;        // null when not asked for
+  int64_t stride;      // elements between two regions
+  int64_t map_width;   // argmax is y * map_width + x
+  bool around_caches;  // too large to be read from a cache afterwards
 };
 
 struct MaxKernels {

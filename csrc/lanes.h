@@ -5,6 +5,10 @@
 // for, so that the linker can never hand code built for AVX-512 to a machine without it.
 #pragma once
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 #include <cstdint>
 #include <utility>
 
@@ -44,6 +48,26 @@ ROIPOOL_INLINE Vec<T, N> load(const T* from) {
 template <class V, class T>
 ROIPOOL_INLINE void store(T* to, V v) {
   __builtin_memcpy(to, &v, sizeof v);
+}
+
+// A store that goes around the caches, for memory that nobody reads soon; `to` is aligned to a
+// vector. Such stores are ordered by finish_streaming alone.
+ROIPOOL_INLINE void stream(void* to, Vec<int64_t> v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(static_cast<__m512i*>(to), (__m512i)v);
+#elif defined(__AVX2__)
+  _mm256_stream_si256(static_cast<__m256i*>(to), (__m256i)v);
+#elif defined(__SSE2__)
+  _mm_stream_si128(static_cast<__m128i*>(to), (__m128i)v);
+#else
+  store(static_cast<int64_t*>(to), v);
+#endif
+}
+
+ROIPOOL_INLINE void finish_streaming() {
+#ifdef __SSE2__
+  _mm_sfence();
+#endif
 }
 
 template <class T>

@@ -12,10 +12,11 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kOwnCache = 1 << 20;    // what stays in a core's own cache
-constexpr int64_t kLeastBatch = 4 << 20;  // bytes packed at once, however small the call
-constexpr int64_t kMostBatch = 6 << 20;   // and for each thread, however large
-constexpr double kWorkPerThread = 1e5;    // in reads of a vector: less is done sooner alone
+constexpr int64_t kOwnCache = 1 << 20;       // what stays in a core's own cache
+constexpr int64_t kLeastBatch = 4 << 20;     // bytes packed at once, however small the call
+constexpr int64_t kMostBatch = 6 << 20;      // and for each thread, however large
+constexpr int64_t kCachedResult = 16 << 20;  // a larger one is written around the caches
+constexpr double kWorkPerThread = 1e5;       // in reads of a vector: less is done sooner alone
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMostRegions = 64;    // in one task
 constexpr int64_t kLeastChannels = 16;  // summed together
@@ -53,8 +54,9 @@ class Forward {
       : call_(call),
         kernels_(isa.max(call.dtype, call.argmax, call.wide)),
         by_image_(call.edges.image, call.edges.count, call.shape.images),
-        result_{call.values, call.argmax, call.shape.channels * call.edges.bins(),
-                call.shape.width} {}
+        result_{call.values, call.argmax, call.shape.channels * call.edges.bins(), call.shape.width,
+                call.edges.count * call.shape.channels * call.edges.bins() * size_of(call.dtype) >
+                    kCachedResult} {}
 
   void run() {
     double work = 0;

@@ -49,7 +49,6 @@ struct MaxReducer {
   using Bits = typename D::Bits;
   static constexpr bool kArgmax = !std::is_void_v<Position>;
   static constexpr int n = kLanes<Key>;
-  static constexpr int64_t kTile = 64;  // bins reduced before they are written out
 
   const Block& block;
   int64_t map_width;
@@ -151,10 +150,10 @@ struct MaxReducer {
   ROIPOOL_INLINE int64_t flush(const Vec<Key>* values, const Vec<Key>* positions, int64_t size,
                                int64_t bins, const Result& result, int64_t at) const {
     const Tile tile{size, bins, block.channels};
-    store_tile<D, Key>(values, tile, static_cast<Bits*>(result.values) + at);
+    store_tile<D, Key>(values, tile, static_cast<Bits*>(result.values) + at, result.around_caches);
     if constexpr (kArgmax)
-      store_tile<Integer<Position>, Key>(positions, tile,
-                                         static_cast<Position*>(result.argmax) + at);
+      store_tile<Integer<Position>, Key>(
+          positions, tile, static_cast<Position*>(result.argmax) + at, result.around_caches);
     return at + size;
   }
 };
@@ -162,6 +161,7 @@ struct MaxReducer {
 template <class D, class Key, class Position>
 void reduce(const Block& block, const Regions& regions, const Result& result, int64_t channel) {
   MaxReducer<D, Key, Position>{block, result.map_width}.reduce(regions, result, channel);
+  if (result.around_caches) finish_streaming();
 }
 
 // The sum type of a gradient, and its rounding to the stored type.

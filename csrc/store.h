@@ -62,9 +62,33 @@ struct TileStore {
   }
 };
 
+inline constexpr int64_t kTile = 256;  // bins reduced before they are written out
+inline constexpr int64_t kLine = 64;
+
+// Whole cache lines are written at once: a line written in parts is first read from memory.
+inline void copy_lines(char* to, const char* from, int64_t bytes, bool around_caches) {
+  int64_t at = -reinterpret_cast<intptr_t>(to) & (kLine - 1);
+  if (at > bytes) at = bytes;
+  __builtin_memcpy(to, from, std::size_t(at));
+  for (; at + kLine <= bytes; at += kLine)
+    for (int64_t i = at; i < at + kLine; i += kBlockBytes) {
+      const auto part = load(reinterpret_cast<const int64_t*>(from + i));
+      if (around_caches)
+        stream(to + i, part);
+      else
+        store(reinterpret_cast<int64_t*>(to + i), part);
+    }
+  __builtin_memcpy(to + at, from + at, std::size_t(bytes - at));
+}
+
 template <class D, class Key>
-ROIPOOL_INLINE void store_tile(const Vec<Key>* bins, Tile tile, typename D::Bits* out) {
-  TileStore<D, Key>{bins, tile, out}.write();
+ROIPOOL_INLINE void store_tile(const Vec<Key>* bins, Tile tile, typename D::Bits* out,
+                               bool around_caches) {
+  if (tile.stride != tile.size) return TileStore<D, Key>{bins, tile, out}.write();
+  alignas(kLine) typename D::Bits block[kLanes<Key> * kTile];  // all of a region's bins
+  TileStore<D, Key>{bins, tile, block}.write();
+  copy_lines(reinterpret_cast<char*>(out), reinterpret_cast<const char*>(block),
+             tile.size * tile.channels * int64_t(sizeof *block), around_caches);
 }
 
 }  // namespace roipool::ROIPOOL_ISA
