@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks import machine, report
 from benchmarks.agreement import DisagreementError
-from benchmarks.contenders import FLOORS, importable
+from benchmarks.contenders import FLOORS, OURS, importable
 from benchmarks.processes import Contender
 from benchmarks.runs import measure
 from benchmarks.workloads import MAIN, WORKLOADS, Workload, chosen
@@ -81,7 +81,7 @@ def measured(
 
 def lineup(peers: list[str], threads: int) -> list[Contender]:
     """roipool first, then every peer at hand or named, then the floors."""
-    unasked = [Contender.parse(name, threads) for name in ("roipool", *importable())]
+    unasked = [Contender.parse(name, threads) for name in (*OURS, *importable())]
     named = [Contender.parse(peer, threads) for peer in peers]
     floors = [Contender.parse(name, threads) for name in FLOORS]
     return list({contender.name: contender for contender in (*unasked, *named, *floors)}.values())

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import FLOORS, PEERS
+from benchmarks.contenders import FLOORS, OURS, PEERS
 
 ROOT = Path(__file__).parents[1]
-KNOWN = ("roipool", *PEERS, *FLOORS)
+KNOWN = (*OURS, *PEERS, *FLOORS)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ROIPOOL_NUM_THREADS")
 
 

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -33,7 +34,7 @@ class Pool {
   std::mutex busy;  // held by the one caller that uses the workers
 
   void run(int threads, int64_t count, const Task& task) {
-    grow(threads - 1);
+    threads = 1 + grow(threads - 1);
     {
       std::lock_guard lock(mutex_);
       task_ = &task;
@@ -51,12 +52,17 @@ class Pool {
   }
 
  private:
-  void grow(int workers) {
-    while (int(workers_.size()) < workers) {
-      const int worker = int(workers_.size()) + 1;
-      workers_.emplace_back([this, worker] { serve(worker); });
-      workers_.back().detach();  // they sleep until the process ends
+  // Returns how many of the wanted workers there are: the system may refuse to start more.
+  int grow(int wanted) {
+    try {
+      while (int(workers_.size()) < wanted) {
+        const int worker = int(workers_.size()) + 1;
+        workers_.emplace_back([this, worker] { serve(worker); });
+        workers_.back().detach();  // they sleep until the process ends
+      }
+    } catch (const std::system_error&) {
     }
+    return std::min(wanted, int(workers_.size()));
   }
 
   void serve(int worker) {

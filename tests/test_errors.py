@@ -48,6 +48,11 @@ def test_rows_backward(values, error, message):
         roipool.roi_pool_backward(grad, grad.astype(np.int32), row(*values), DATA.shape)
 
 
+def test_one_image():
+    with pytest.raises(IndexError, match=r"batch index 1, but data holds one image \(index 0\);"):
+        roipool.roi_pool(DATA[:1], [[1, 0, 0, 1, 1]], 2)
+
+
 def test_no_image_at_all():
     with pytest.raises(IndexError, match=r"rois\[0\] has batch index 0, but data holds no image"):
         roipool.roi_pool(DATA[:0], [[0, 0, 0, 1, 1]], 2)

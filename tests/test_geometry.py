@@ -14,7 +14,8 @@ POOLED = range(1, 15)
 def bins_of(rois, shape, pooled_size, scale, xp=np, F=np.float32):
     dtype = xp.float32 if F is np.float32 else xp.float64
     with np.errstate(over="ignore", invalid="ignore"):
-        found = geometry.max_bins(xp, xp.asarray(rois), shape, pooled_size, scale, dtype)
+        rois = xp.asarray(rois, dtype=dtype)
+        found = geometry.max_bins(xp, rois, shape, pooled_size, scale, dtype)
     return geometry.Bins(*(np.asarray(part) for part in found))
 
 

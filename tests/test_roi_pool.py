@@ -113,6 +113,16 @@ def test_coordinates_are_float64_only_when_both_are(dtype):
     assert roipool.roi_pool(data, rois, 1)[0, 0, 0, 0] == (0 if dtype == np.float64 else 1)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_coordinates_of_any_byte_order(order):
+    rng = np.random.default_rng(2)
+    data = normal_maps(rng, (2, 3, 9, 9), np.float64)
+    rois = random_boxes(rng, 30, 2, 9, 9, 0.3, np.float64)
+    expected = roipool.roi_pool(data, rois, 3, 0.3)
+    swapped = roipool.roi_pool(data.astype(order + "f8"), rois.astype(order + "f8"), 3, 0.3)
+    assert_same_bits(swapped, expected)
+
+
 def test_half_features_do_not_round_coordinates():
     data = np.arange(3000, dtype=np.float16).reshape(1, 1, 1, 3000)
     rois = np.array([[0, 2049, 0, 2049, 0]], np.float32)  # no float16 lies at 2049

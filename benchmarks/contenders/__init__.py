@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 PEERS = ("mxnet", "torchvision", "onnxruntime", "openvino")
+OURS = ("roipool", "roipool_out")
 FLOORS = ("fill_fresh", "fill_warm")
 
 

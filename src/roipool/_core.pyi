@@ -1,7 +1,8 @@
 """The native core: kernels over integer rectangles. They check nothing: a door does."""
 
-from numpy.typing import NDArray
 from typing import Any
+
+from numpy.typing import NDArray
 
 def max_forward(
     dtype: str,

@@ -63,7 +63,7 @@ def _as_real(values: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} is ragged; expected {FORMS}") from None
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers, as in {FORMS}")
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def refuse_batch_indices(rois: np.ndarray, image: np.ndarray, images: int) -> None:
@@ -74,7 +74,8 @@ def refuse_batch_indices(rois: np.ndarray, image: np.ndarray, images: int) -> No
     if len(wrong) == 0:
         return
     k = int(wrong[0])
-    held = f"{images} images (0 to {images - 1})" if images else "no image"
+    several = f"{images} images (0 to {images - 1})"
+    held = {0: "no image", 1: "one image (index 0)"}.get(images, several)
     if not whole[k]:
         raise ValueError(
             f"rois[{k}] has batch index {index[k]}, which is no whole number; data holds {held}; "

@@ -36,13 +36,14 @@ def max_bins(
     data_shape: tuple[int, ...],
     pooled_size: tuple[int, int],
     spatial_scale: float,
-    dtype: Any,
+    data_dtype: Any,
 ) -> Bins:
     """Bins of ROIPooling: corners rounded half away from zero, both ends inclusive.
 
-    `rois` is (K, 5), in image pixels, of any real dtype; `dtype` is F.
+    `rois` is (K, 5), in image pixels, of any real dtype.
     """
     images, _, height, width = data_shape
+    dtype = float_type(xp, data_dtype, rois.dtype)
     scale = xp.asarray(xp.asarray(spatial_scale, dtype=xp.float32), dtype=dtype)
     corners = xp.asarray(rois[:, 1:], dtype=dtype) * scale
     # Beyond an eighth of the largest float the sums below could overflow: it counts as infinite.
@@ -58,6 +59,11 @@ def max_bins(
     rows = _axis_edges(xp, begin[:, 1], size[:, 1], height, pooled_size[0])
     cols = _axis_edges(xp, begin[:, 0], size[:, 0], width, pooled_size[1])
     return Bins(image, rows, cols)
+
+
+def float_type(xp: Any, data_dtype: Any, rois_dtype: Any) -> Any:
+    """F: half-precision features must not round coordinates."""
+    return xp.float64 if data_dtype == xp.float64 and rois_dtype == xp.float64 else xp.float32
 
 
 def image_index(xp: Any, batch_index: Array, images: int) -> Array:

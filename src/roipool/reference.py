@@ -1,6 +1,6 @@
 """The definition, as loops: slow, meant to be read, and the oracle of every test.
 
-Nothing here is shared with the fast path. `docs/semantics.md` says the same in words.
+Nothing here is shared with the fast path. docs/semantics.md says the same in words.
 """
 
 import math

@@ -19,7 +19,7 @@ def roi_pool(
     out: Any,
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """`roipool.roi_pool` for NumPy arrays; the size and scale have been checked."""
-    data = _as_maps(data)
+    data = _native(_as_maps(data))
     images, channels, height, width = data.shape
     rows = boxes.as_rows(rois, images)
     shape = (len(rows), channels, *pooled_size)
@@ -29,22 +29,14 @@ def roi_pool(
     if return_argmax:
         argmax = _result(given_argmax, shape, _argmax_dtype(height * width), data, values)
 
-    both_double = data.dtype == np.float64 and rows.dtype == np.float64
     with np.errstate(over="ignore", invalid="ignore"):  # told by name below
-        bins = geometry.max_bins(
-            np,
-            rows,
-            data.shape,
-            pooled_size,
-            spatial_scale,
-            np.float64 if both_double else np.float32,
-        )
+        bins = geometry.max_bins(np, rows, data.shape, pooled_size, spatial_scale, data.dtype)
     boxes.refuse_batch_indices(rows, bins.image, images)
     boxes.refuse_coordinates(rows, bins.image, spatial_scale)
 
     _core.max_forward(
         data.dtype.name,
-        _bits(_native(data)),
+        _bits(data),
         bins.image,
         bins.rows,
         bins.cols,

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 import roipool
-from roipool.features import BadInput, Features
-from roipool.regions import Regions
+from roipool.command.features import Features, InputError
+from roipool.command.regions import Regions
 
 RESULT_BYTES = 32 << 20  # of one call's result: also how long Ctrl-C may have to wait
 MAP_BYTES = 256 << 20  # of one call's features: the core may copy and pack them
 LANES = 64  # the most channels that the core packs side by side
-CHECKED_ROWS = 1 << 16
+CHECKED_EDGES = 1 << 20  # bins, down and across, of the rows that are checked at once
 
 
 class Job(NamedTuple):
@@ -46,21 +46,29 @@ def check(job: Job) -> None:
     """Raise what `roi_pool` would, by the row's place in the user's file; read no feature."""
     no_channel = job.features.maps[:, :0]
     rows = job.regions.rows
-    start = 0
+    start, count = 0, max(1, CHECKED_EDGES // max(sum(job.pooled_size), 1))
     try:
-        for start in range(0, max(len(rows), 1), CHECKED_ROWS):
-            part = rows[start : start + CHECKED_ROWS]
+        for start in range(0, max(len(rows), 1), count):
+            part = rows[start : start + count]
             roipool.roi_pool(no_channel, part, job.pooled_size, job.spatial_scale)
     except (IndexError, TypeError, ValueError) as error:
-        raise BadInput(_in_the_users_words(str(error), job, start)) from None
+        raise InputError(_in_the_users_words(str(error), job, start)) from None
 
 
 def _in_the_users_words(message: str, job: Job, start: int) -> str:
-    row = re.match(r"rois\[(\d+)(?:, \d+)?\] (.*)", message, re.DOTALL)
+    row = re.match(r"rois\[(\d+)(?:, \d+)?\] (?:\((\w+)\) )?(.*)", message, re.DOTALL)
     if row:
-        message = f"{job.regions.place(start + int(row[1]))}: {row[2]}"
-    message = re.sub(r"\brois(?= has)", lambda _: job.regions.source, message)
-    return re.sub(r"\bdata(?= has| holds)", lambda _: job.features.source, message)
+        column = f", {row[2]}" if row[2] else ""
+        message = f"{job.regions.place(start + int(row[1]))}{column} {row[3]}"
+    words = {
+        r"\brois(?= has)": job.regions.source,
+        r"\bdata(?= has| holds)": job.features.source,
+        "pooled_size": "--pooled-size",
+        "spatial_scale": "--spatial-scale",
+    }
+    for word, own in words.items():
+        message = re.sub(word, own.replace("\\", r"\\"), message)
+    return message
 
 
 def pool_to_file(
@@ -90,7 +98,7 @@ def _pool_into(job: Job, targets: Sequence[np.ndarray]) -> Iterator[tuple[int, i
     count = max(1, RESULT_BYTES // (bins * step))
     for images, listed in _by_images(rows, max(1, MAP_BYTES // max(plane * maps.shape[1], 1))):
         for channel in range(0, maps.shape[1], step):
-            part = maps[images, channel : channel + step]
+            part = maps[images, channel : channel + step].astype(job.dtypes[0], copy=False)
             for start in range(0, len(listed), count):
                 chosen = listed[start : start + count]
                 local = rows[chosen]
@@ -125,9 +133,9 @@ def refuse_overwriting(paths: Sequence[Path], inputs: Sequence[Path]) -> None:
     """Raise if a file to write is one to read, or written twice."""
     for i, path in enumerate(paths):
         if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-            raise BadInput(f"{path} is an input too, and would be overwritten; write elsewhere")
+            raise InputError(f"{path} is an input too, and would be overwritten; write elsewhere")
         if path.resolve() in [other.resolve() for other in paths[:i]]:
-            raise BadInput(f"{path} is to hold both values and positions; name two files")
+            raise InputError(f"{path} is to hold both values and positions; name two files")
 
 
 def check_room(job: Job, paths: Sequence[Path]) -> None:
@@ -137,26 +145,40 @@ def check_room(job: Job, paths: Sequence[Path]) -> None:
     for path in paths:
         folder = path.resolve().parent
         if path.is_dir():
-            raise BadInput(f"{path} is a folder; expected the name of a .npy file to write")
+            raise InputError(f"{path} is a folder; expected the name of a .npy file to write")
         if path.suffix.lower() != ".npy":
-            raise BadInput(f"the result is one .npy array; name it {path.stem or path}.npy")
+            raise InputError(f"the result is one .npy array; name it {path.stem or path}.npy")
         if not folder.is_dir():
-            raise BadInput(f"there is no folder {path.parent} to write {path.name} in; make it")
+            raise InputError(f"there is no folder {path.parent} to write {path.name} in; make it")
         if not os.access(folder, os.W_OK):
-            raise BadInput(f"the folder {path.parent} is not writable; choose another for {path}")
+            raise InputError(f"the folder {path.parent} is not writable; choose another for {path}")
         free = shutil.disk_usage(folder).free
         if needed > free:
-            raise BadInput(
+            raise InputError(
                 f"{path} needs {size_in_words(needed)} for shape {job.shape}, but only "
                 f"{size_in_words(free)} are free there; write elsewhere, or pool fewer regions"
             )
+
+
+def summary(job: Job, paths: Sequence[Path]) -> str:
+    """What was done, in one line."""
+    maps, values = job.features.maps, job.dtypes[0]
+    written = f"{paths[0]} {job.shape} {values}, {size_in_words(paths[0].stat().st_size)}"
+    also = f"; positions: {paths[1]}" if len(paths) > 1 else ""
+    count = len(job.regions.rows)
+    regions = f"{count:,} region{'s' * (count != 1)}"
+    left = f", {job.regions.skipped:,} of other images left out" if job.regions.skipped else ""
+    return (
+        f"{job.features.source} {maps.shape} {maps.dtype}, {regions} at "
+        f"spatial scale {job.spatial_scale:g}{left} -> {written}{also}"
+    )
 
 
 def size_in_words(count: int) -> str:
     """For example 200.7 MB."""
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if count >= 1000**power:
-            return f"{count / 1000**power:.1f} {unit}"
+            return f"{count / 1000**power:,.1f} {unit}"
     return f"{count} bytes"
 
 
@@ -175,7 +197,7 @@ def _whole_file(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> Iterator
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             reason = "the disk has no room for it" if full else error.strerror or str(error)
-            raise BadInput(f"{path} cannot be written: {reason}") from None
+            raise InputError(f"{path} cannot be written: {reason}") from None
         yield array
         array.flush()
         del array

@@ -10,9 +10,9 @@ import numpy as np
 
 import roipool
 from roipool import geometry
-from roipool.chunked import Job, check
-from roipool.features import BadInput, Features
-from roipool.regions import Regions
+from roipool.command.chunked import Job, check
+from roipool.command.features import Features, InputError
+from roipool.command.regions import Regions
 
 SMALL = 12  # pixels of an axis that is always drawn whole
 PHOTO_CHANNELS = ("red", "green", "blue")
@@ -41,7 +41,8 @@ class Explanation(NamedTuple):
     Attributes:
         plane: (H, W), the channel.
         photo: (H, W, 3) for a photo, else None.
-        title: What is shown.
+        heading: The region, as given and as the pixels it covers.
+        source: Which map and channel.
         x: Columns.
         y: Rows.
         values: (h, w), pooled.
@@ -50,7 +51,8 @@ class Explanation(NamedTuple):
 
     plane: np.ndarray
     photo: np.ndarray | None
-    title: str
+    heading: str
+    source: str
     x: Axis
     y: Axis
     values: np.ndarray
@@ -77,12 +79,12 @@ def explain(
     row = np.array([roi], np.float64)
     check(Job(features, Regions(row, "--roi", lambda k: "--roi"), pooled_size, spatial_scale))
     if not 0 <= channel < maps.shape[1]:
-        raise BadInput(
+        raise InputError(
             f"--channel is {channel}, but {features.source} has {maps.shape[1]} channels "
             f"(0 to {maps.shape[1] - 1})"
         )
     if roi[0] < 0:
-        raise BadInput(
+        raise InputError(
             f"--roi has the negative batch index {roi[0]:g}: a padding row, which pools nothing; "
             "give the image's index, counted from 0"
         )
@@ -93,17 +95,32 @@ def explain(
     winners = np.where(argmax < 0, -1, np.stack(np.divmod(argmax, max(maps.shape[3], 1))))
     x, y = _axes(row, one, pooled_size, spatial_scale)
     photo = maps[image].transpose(1, 2, 0) if features.photos else None
-    of_channel = PHOTO_CHANNELS[channel] if features.photos else str(channel)
-    title = f"{features.batch_index(image)}, channel {of_channel}"
-    return Explanation(one[0, 0], photo, title, x, y, values[0, 0], winners[:, 0, 0].transpose(1, 2, 0))
+    which = f"{PHOTO_CHANNELS[channel]} channel" if features.photos else f"channel {channel}"
+    return Explanation(
+        plane=one[0, 0],
+        photo=photo,
+        heading=_heading(x, y, spatial_scale),
+        source=f"{features.name_of(image)}, {which}",
+        x=x,
+        y=y,
+        values=values[0, 0],
+        winners=winners[:, 0, 0].transpose(1, 2, 0),
+    )
+
+
+def _heading(x: Axis, y: Axis, spatial_scale: float) -> str:
+    given = " ".join(f"{axis.given[i]:g}" for i in (0, 1) for axis in (x, y))
+    (left, right), (top, bottom) = x.covered, y.covered
+    columns = f"columns {whole(left)} to {whole(right)}" if x.size > 1 else f"column {whole(left)}"
+    rows = f"rows {whole(top)} to {whole(bottom)}" if y.size > 1 else f"row {whole(top)}"
+    return f"Region {given} at scale {spatial_scale:g}: {columns}, {rows}"
 
 
 def _axes(
     row: np.ndarray, one: np.ndarray, pooled_size: tuple[int, int], spatial_scale: float
 ) -> tuple[Axis, Axis]:
-    # What `roi_pool` computes coordinates in, given float64 rows.
-    float_type = np.float64 if one.dtype == np.float64 else np.float32
-    bins = geometry.max_bins(np, row, one.shape, pooled_size, spatial_scale, float_type)
+    float_type = geometry.float_type(np, one.dtype, row.dtype)
+    bins = geometry.max_bins(np, row, one.shape, pooled_size, spatial_scale, one.dtype)
     scaled = row[0, 1:].astype(float_type) * float_type(np.float32(spatial_scale))
     corners = geometry.round_half_away(np, scaled)
     sizes = geometry.inclusive_size(np, corners[:2], corners[2:])
@@ -128,15 +145,21 @@ def _axes(
 def axis_in_words(axis: Axis) -> str:
     """For example: x: 0 → 0.0 → 0, 4 → 2.8 → 3: 4 pixels in 2 bins of step 2.0."""
     steps = ", ".join(
-        f"{given:g} → {scaled!s} → {whole}"
-        for given, scaled, whole in zip(axis.given, axis.scaled, axis.rounded, strict=True)
+        f"{given:g} → {scaled!s} → {whole(rounded)}"
+        for given, scaled, rounded in zip(axis.given, axis.scaled, axis.rounded, strict=True)
     )
     count = len(axis.bins)
-    pixels = f"{axis.size} pixel{'s' * (axis.size != 1)}"
+    pixels = f"{whole(axis.size)} pixel{'s' * (axis.size != 1)}"
     if axis.rounded[1] < axis.rounded[0]:
-        pixels = f"the end lies before the begin, so {pixels}"
+        pixels = f"the end lies before the begin: {pixels}"
     step = np.format_float_positional(axis.size / count, precision=3, trim="0")
+    step = f"{axis.size / count:.3g}" if len(step) > 12 else step
     return f"{axis.name}: {steps}: {pixels} in {count} bin{'s' * (count != 1)} of step {step}"
+
+
+def whole(value: int) -> str:
+    """An integer; a huge one in short."""
+    return str(value) if abs(value) < 10**9 else f"{value:.3g}"
 
 
 ROUNDING = "given → × spatial scale → rounded half away from zero; both ends belong to the region"
@@ -145,11 +168,21 @@ ROUNDING = "given → × spatial scale → rounded half away from zero; both end
 def notes(found: Explanation) -> list[str]:
     """What is unusual about the bins, if anything is."""
     shared = found.shared()
-    if not (shared > 0).any():
-        return ["the region lies outside the map: every bin is empty and gives 0"]
+    empty = sum(
+        top >= bottom or left >= right
+        for top, bottom in found.y.bins
+        for left, right in found.x.bins
+    )
+    said: list[str] = []
     if (shared > 1).any():
-        return ["bins begin at the floor and end at the ceiling of their share, so they overlap"]
-    return []
+        said.append("bins begin at the floor and end at the ceiling of their share: they overlap")
+    if empty == found.values.size:
+        said.append("the region lies outside the map: every bin is empty and gives 0")
+    elif empty:
+        said.append(f"{empty} of {found.values.size} bins lie outside the map: empty, they give 0")
+    if np.isnan(found.values).any():
+        said.append("NaN never wins; a bin of nothing but NaN gives NaN")
+    return said
 
 
 def window(axis: Axis) -> tuple[float, float]:
@@ -166,11 +199,11 @@ def window(axis: Axis) -> tuple[float, float]:
     return low - 0.5, high + 0.5
 
 
-def number(value: np.generic, digits: int = 4) -> str:
-    """A short form of a pixel's value."""
-    if isinstance(value, np.integer):
-        return str(int(value))
-    value = float(value)
-    if value == int(value) if np.isfinite(value) else False:
-        return str(int(value)) if abs(value) < 10**digits else f"{value:.{digits - 2}g}"
-    return f"{value:.{digits - 1}g}"
+def number(value: np.generic) -> str:
+    """A pixel's value, in five characters or little more."""
+    if np.issubdtype(value.dtype, np.integer):
+        return str(value)
+    real = float(value)
+    if np.isfinite(real) and real == round(real) and abs(real) < 10**5:
+        return f"{real:.0f}"
+    return f"{real:.3g}"

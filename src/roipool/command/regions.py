@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from roipool.features import ARRAYS, BadInput, Features, load_array, refuse_missing
+from roipool.command.features import ARRAYS, Features, InputError, load_array, refuse_missing
 
 COLUMNS = ("batch_index", "x1", "y1", "x2", "y2")
 
@@ -36,14 +36,14 @@ def read_regions(path: Path, features: Features) -> Regions:
     if kind in ARRAYS:
         rows = np.array(load_array(path, "rois"))
         if rows.ndim != 2 or rows.shape[1] != 5:
-            raise BadInput(
+            raise InputError(
                 f"{path} has shape {rows.shape}; expected (K, 5): rows of {', '.join(COLUMNS)}"
             )
         if rows.dtype == np.float16:
             rows = rows.astype(np.float32)  # exact, and no sum of indices can round
-        return Regions(rows, str(path), lambda k: f"{path}, row {k} (counted from 0)")
+        return Regions(rows, str(path), lambda k: f"{path}, row {k} (from 0)")
     if kind not in (".csv", ".json"):
-        raise BadInput(
+        raise InputError(
             f"{path} is no file of regions; expected a .npy array (K, 5), a .csv with the header "
             f"{','.join(COLUMNS)}, or a COCO .json"
         )
@@ -51,9 +51,9 @@ def read_regions(path: Path, features: Features) -> Regions:
         with path.open(encoding="utf-8-sig", newline="") as text:
             return _from_csv(path, text) if kind == ".csv" else _from_coco(path, text, features)
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 text: byte {error.start} is none") from None
+        raise InputError(f"{path} is not UTF-8 text: byte {error.start} is none") from None
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _from_csv(path: Path, text: TextIO) -> Regions:
@@ -68,11 +68,11 @@ def _from_csv(path: Path, text: TextIO) -> Regions:
                 continue
             where = f"{path}, line {reader.line_num}"
             if len(cells) != len(header):
-                raise BadInput(f"{where} has {len(cells)} cells; the header has {len(header)}")
+                raise InputError(f"{where} has {len(cells)} cells; the header has {len(header)}")
             rows.append([_number(cells, column, name, where) for name, column in columns])
             lines.append(reader.line_num)
     except csv.Error as error:
-        raise BadInput(f"{path}, line {reader.line_num} is no CSV: {error}") from None
+        raise InputError(f"{path}, line {reader.line_num} is no CSV: {error}") from None
     array = np.array(rows, np.float64).reshape(-1, 5)
     return Regions(array, str(path), lambda k: f"{path}, line {lines[k]}")
 
@@ -83,7 +83,7 @@ def _columns(path: Path, header: Sequence[str]) -> list[tuple[str, int | None]]:
     twice = [name for name in COLUMNS if header.count(name) > 1]
     if missing or twice:
         what = f"has no column {missing[0]}" if missing else f"has two columns {twice[0]}"
-        raise BadInput(
+        raise InputError(
             f"{path} {what} in its first line, '{','.join(header)[:60]}'; expected a header such "
             f"as {','.join(COLUMNS)}"
         )
@@ -96,22 +96,22 @@ def _number(cells: Sequence[str], column: int | None, name: str, where: str) -> 
     try:
         return float(cells[column])
     except ValueError:
-        raise BadInput(f"{where}, column {name}: {cells[column]!r} is no number") from None
+        raise InputError(f"{where}, column {name}: {cells[column]!r} is no number") from None
 
 
 def _from_coco(path: Path, text: TextIO, features: Features) -> Regions:
     try:
         content: Any = json.load(text)
     except json.JSONDecodeError as error:
-        raise BadInput(
+        raise InputError(
             f"{path}, line {error.lineno}, column {error.colno} is no JSON: {error.msg}"
         ) from None
     except RecursionError:
-        raise BadInput(f"{path} is nested too deeply for a COCO file") from None
+        raise InputError(f"{path} is nested too deeply for a COCO file") from None
     images = content.get("images") if isinstance(content, dict) else None
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(images, list) or not isinstance(annotations, list):
-        raise BadInput(
+        raise InputError(
             f"{path} is no COCO annotation file; expected an object with the lists 'images' and "
             "'annotations'"
         )
@@ -132,25 +132,25 @@ def _image_indices(path: Path, images: list[Any], features: Features) -> dict[An
     """From an image's id to its batch index; None for an image that is not pooled."""
     for i, image in enumerate(images):
         if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
-            raise BadInput(f"{path}, images[{i}] has no 'id'; expected a number or a text")
+            raise InputError(f"{path}, images[{i}] has no 'id'; expected a number or a text")
     if not features.photos:
         count = len(features.maps)
         if len(images) != count:
-            raise BadInput(
+            raise InputError(
                 f"{path} lists {len(images)} images, but {features.source} holds {count}; for an "
                 "array the order of 'images' is the batch index, so the two must be as many"
             )
         return {image["id"]: i for i, image in enumerate(images)}
     named = {name: i for i, name in enumerate(features.photos)}
     if len(named) < len(features.photos):
-        raise BadInput(
+        raise InputError(
             "two of the images in DATA have one file name; COCO regions find their image by it: "
             "rename one, or call once per image"
         )
     index_of = {i["id"]: named.get(Path(str(i.get("file_name"))).name) for i in images}
     for name, index in named.items():
         if index not in index_of.values():
-            raise BadInput(
+            raise InputError(
                 f"{path} does not list the image {name}; COCO regions find their image by "
                 "'file_name', folders aside"
             )
@@ -160,7 +160,7 @@ def _image_indices(path: Path, images: list[Any], features: Features) -> dict[An
 def _image_of(annotation: Any, index_of: dict[Any, int | None], where: str) -> int | None:
     image_id = annotation.get("image_id") if isinstance(annotation, dict) else None
     if not isinstance(image_id, (int, str)) or image_id not in index_of:
-        raise BadInput(f"{where} has image_id {image_id!r}, which 'images' does not list")
+        raise InputError(f"{where} has image_id {image_id!r}, which 'images' does not list")
     return index_of[image_id]
 
 
@@ -170,7 +170,7 @@ def _corners(annotation: Any, where: str) -> tuple[float, float, float, float]:
     try:
         x, y, width, height = (float(value) for value in bbox)
     except (TypeError, ValueError, OverflowError):
-        raise BadInput(
+        raise InputError(
             f"{where} has bbox {bbox!r:.60}; expected four numbers [x, y, width, height]"
         ) from None
     return x, y, x + width - 1, y + height - 1

@@ -12,7 +12,7 @@ import numpy as np
 ARRAYS = (".npy", ".npz")
 
 
-class BadInput(Exception):
+class InputError(Exception):
     """What came, what was expected and the way out: one line for the user."""
 
 
@@ -34,17 +34,16 @@ class Features(NamedTuple):
         """A photo's pixels are the pixels regions are given in; most backbones stride by 16."""
         return 1.0 if self.photos else 0.0625
 
-    def batch_index(self, index: float) -> str:
-        """How an image is called in a title."""
-        known = self.photos and index in range(len(self.photos))
-        return self.photos[int(index)] if known else f"image {index:g}"
+    def name_of(self, image: int) -> str:
+        """How one map is called in a title."""
+        return self.photos[image] if self.photos else f"{self.source}, image {image}"
 
 
 def read_features(paths: Sequence[Path]) -> Features:
     """DATA: one .npy or .npz array, or any number of images of one size."""
     arrays = [path for path in paths if path.suffix.lower() in ARRAYS]
     if arrays and len(paths) > 1:
-        raise BadInput(
+        raise InputError(
             f"DATA names {len(paths)} files, among them the array {arrays[0]}; expected one array "
             "of shape (N, C, H, W), or images only"
         )
@@ -57,7 +56,7 @@ def read_features(paths: Sequence[Path]) -> Features:
             if maps.ndim == 3
             else ""
         )
-        raise BadInput(
+        raise InputError(
             f"{arrays[0]} has shape {maps.shape}; expected feature maps (N, C, H, W){add_batch}"
         )
     return Features(maps, str(arrays[0]), ())
@@ -66,9 +65,9 @@ def read_features(paths: Sequence[Path]) -> Features:
 def refuse_missing(path: Path) -> None:
     """Raise unless `path` is a file."""
     if path.is_dir():
-        raise BadInput(f"{path} is a folder; expected a file")
+        raise InputError(f"{path} is a folder; expected a file")
     if not path.exists():
-        raise BadInput(f"{path} does not exist; the current folder is {Path.cwd()}")
+        raise InputError(f"{path} does not exist; the current folder is {Path.cwd()}")
 
 
 def load_array(path: Path, key: str) -> np.ndarray:
@@ -83,11 +82,11 @@ def load_array(path: Path, key: str) -> np.ndarray:
         else:
             array = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadInput(_why_unreadable(path, str(error))) from None
+        raise InputError(_why_unreadable(path, str(error))) from None
     if array.dtype.kind == "V":
-        raise BadInput(
+        raise InputError(
             f"{path} has dtype {array.dtype}; expected numbers "
             "(.npy files cannot name bfloat16: save it as float32, which holds every value)"
         )
@@ -95,13 +94,13 @@ def load_array(path: Path, key: str) -> np.ndarray:
 
 
 def _from_archive(path: Path, key: str) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise BadInput(f"{path} is no .npz archive; if it is a single array, name it .npy")
+            raise InputError(f"{path} is no .npz archive; if it is a single array, name it .npy")
         names = list(archive.files)
         if key not in names and len(names) != 1:
             held = ", ".join(names) or "none"
-            raise BadInput(
+            raise InputError(
                 f"{path} holds {len(names)} arrays ({held}); expected one, or one named {key!r}"
             )
         array: np.ndarray = archive[key if key in names else names[0]]
@@ -123,7 +122,7 @@ def _photos(paths: Sequence[Path]) -> Features:
         pixels.append(_photo(path))
         first, size = pixels[0].shape, pixels[-1].shape
         if size != first:
-            raise BadInput(
+            raise InputError(
                 f"{path} is {size[1]} x {size[0]} pixels, but {paths[0]} is {first[1]} x "
                 f"{first[0]}; images pooled together must have one size: resize them, or call "
                 "once per size"
@@ -144,24 +143,24 @@ def _photo(path: Path) -> np.ndarray:
             warnings.simplefilter("ignore")  # a large photo is no attack: the user named it
             with image_module.open(path) as image:
                 if image.mode[0] in "IF":
-                    raise BadInput(
+                    raise InputError(
                         f"{path} has pixels of mode {image.mode}; expected 8 bits per channel: "
                         "convert the image, or pass it as a .npy array (1, C, H, W)"
                     )
                 return np.asarray(image.convert("RGB"))
     except image_module.UnidentifiedImageError:
-        raise BadInput(
+        raise InputError(
             f"{path} is neither an array nor an image; expected .npy, .npz, .jpg or .png"
         ) from None
     except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-        raise BadInput(f"{path} cannot be read as an image: {error}") from None
+        raise InputError(f"{path} cannot be read as an image: {error}") from None
 
 
 def _pillow() -> Any:
     try:
-        from PIL import Image, UnidentifiedImageError  # noqa: F401, PLC0415
+        from PIL import Image, UnidentifiedImageError  # noqa: F401
     except ImportError:
-        raise BadInput(needs("Pillow", "images")) from None
+        raise InputError(needs("Pillow", "images")) from None
     return Image
 
 
