@@ -5,9 +5,9 @@
 #include <cstring>
 #include <vector>
 
+#include "memory.h"
 #include "plan.h"
 #include "threads.h"
-#include "workspace.h"
 
 namespace roipool {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "isa.h"
 #include "max_pool.h"
+#include "memory.h"
 #include "threads.h"
 
 namespace nb = nanobind;
@@ -67,6 +68,12 @@ bool max_backward_py(const std::string& dtype, Input grad, Input argmax, ImageAr
   return max_backward(chosen_isa(), call);
 }
 
+nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
+  Memory* const memory = take_memory(bytes);
+  nb::capsule owner(memory, [](void* held) noexcept { give_back(static_cast<Memory*>(held)); });
+  return {memory->start, {bytes}, owner};
+}
+
 std::vector<std::string> isa_names() {
   std::vector<std::string> names;
   for (const Isa* isa : isas_here()) names.emplace_back(isa->name);
@@ -85,6 +92,8 @@ NB_MODULE(_core, m) {
         "Fills values and, unless None, argmax with the maximum of each bin.");
   m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a, "argmax"_a, "image"_a, "grad_data"_a,
         "threads"_a = 0, "Fills grad_data; returns False when an argmax lies outside the map.");
+  m.def("memory", &memory_py, "bytes"_a,
+        "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");
   m.def("isa", [] { return std::string(chosen_isa().name); }, "The instruction set in use.");
   m.def("isas", &isa_names, "The instruction sets this machine could use, best last.");
   m.def("default_threads", &default_threads, "Threads used where a call names none.");

@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 
 import roipool
+from roipool.doors import numpy as numpy_door
 
 _empty = np.empty
 
 
 def poisoned_empty(*args, **kwargs):
     """Memory as no operator leaves it: what a kernel forgets to write is found out."""
-    array = _empty(*args, **kwargs)
+    return poisoned(_empty(*args, **kwargs))
+
+
+def poisoned(array):
     array.reshape(-1).view(np.uint8).fill(0xFF if array.dtype.kind == "f" else 0x5A)
     return array
 
@@ -16,6 +20,8 @@ def poisoned_empty(*args, **kwargs):
 @pytest.fixture(autouse=True)
 def _poison(monkeypatch):
     monkeypatch.setattr(np, "empty", poisoned_empty)
+    kept = numpy_door._empty
+    monkeypatch.setattr(numpy_door, "_empty", lambda *args: poisoned(kept(*args)))
 
 
 @pytest.fixture

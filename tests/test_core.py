@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -179,6 +180,34 @@ def test_the_gil_is_released(threads):
         calls += 1
     worker.join()
     assert calls > 5  # the loop ran while the core did
+
+
+def test_memory_of_results_is_kept_but_never_shared():
+    size = 5 << 20
+    first = _core.memory(size)
+    second = _core.memory(size)
+    assert not np.may_share_memory(first, second)
+    assert first.ctypes.data % 64 == 0
+    address, view = first.ctypes.data, first[10:].reshape(2, -1)
+    del first
+    assert _core.memory(size).ctypes.data != address  # a view still holds it
+    del view
+    again = [_core.memory(size) for _ in range(3)]
+    assert address in [array.ctypes.data for array in again]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident on Linux alone")
+def test_little_memory_is_kept():
+    held = [_core.memory(40 << 20) for _ in range(5)]
+    for array in held:
+        array.fill(1)
+    before = resident()
+    del array, held
+    assert before - resident() > 100 << 20  # of 200 MiB, 64 may stay
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=NAMES[:4])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 def max_forward(
@@ -28,6 +29,9 @@ def max_backward(
     threads: int = 0,
 ) -> bool:
     """Fills grad_data; returns False when an argmax lies outside the map."""
+
+def memory(bytes: int) -> NDArray[np.uint8]:
+    """Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed."""
 
 def isa() -> str:
     """The instruction set in use."""

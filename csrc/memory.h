@@ -1,0 +1,40 @@
+// Memory for results and for work, aligned to cache lines and on huge pages where it is large.
+// What is given back is kept for the next call, up to a limit: a loop would otherwise spend as
+// long in the system's clearing of fresh pages as in its own work.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace roipool {
+
+inline constexpr std::size_t kMostKept = 64 << 20;
+
+struct Memory {
+  void* start;
+  std::size_t size;
+};
+
+Memory* take_memory(std::size_t bytes);  // at least so many; throws std::bad_alloc
+void give_back(Memory*);
+
+// Memory for one call.
+class Workspace {
+ public:
+  explicit Workspace(int64_t bytes)
+      : memory_(bytes > 0 ? take_memory(std::size_t(bytes)) : nullptr) {}
+  ~Workspace() {
+    if (memory_) give_back(memory_);
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  void* at(int64_t byte) const {
+    return memory_ ? static_cast<char*>(memory_->start) + byte : nullptr;
+  }
+
+ private:
+  Memory* memory_;
+};
+
+}  // namespace roipool

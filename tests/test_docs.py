@@ -1,0 +1,24 @@
+"""The examples of README and docstrings, run as typed."""
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from roipool import ops
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = [test for test in doctest.DocTestFinder().find(ops) if test.examples]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda test: test.name)
+def test_docstrings(example):
+    results = doctest.DocTestRunner().run(example)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_readme():
+    results = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert results.attempted > 0
+    assert results.failed == 0
