@@ -183,21 +183,39 @@ class Forward {
         unit.block.level[level] = workspace.at(at);
         at += unit.block.box.area() * kernels_.pixel_bytes;
       }
-    by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) {
-      const Box& box = unit.block.box;
-      const Box part{box.y0 + y0, box.x0, box.y0 + y1, box.x1};
-      if (pack(unit.image, unit.channel, part, level_at(unit, 0, y0))) unit.negative_zero = true;
-    });
-    int64_t side = 1;
-    for (int level = 1; level < kLevels; ++level, side *= 2)
+    // A small result is filled block by block, without waiting for each other; a large one in long
+    // stretches of memory.
+    if (!result_.around_caches && int64_t(batch.size()) >= 2 * threads_) {
+      parallel_for(threads_, int64_t(batch.size()), [&](int64_t index, int) {
+        Unit& unit = batch[index];
+        const int64_t height = unit.block.box.height();
+        pack_rows(unit, 0, height);
+        for (int level = 1; level < unit.block.levels; ++level) widen_rows(unit, level, 0, height);
+        unit.block.negative_zero = unit.negative_zero;
+        reduce(unit.block, by_image_.list(unit.image), by_image_.count(unit.image), unit.channel);
+      });
+      return;
+    }
+    by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) { pack_rows(unit, y0, y1); });
+    for (int level = 1; level < kLevels; ++level)
       by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) {
-        if (level >= unit.block.levels) return;
-        const Box& box = unit.block.box;
-        kernels_.widen(unit.block.level[level - 1], level_at(unit, level, 0), side, box, y0,
-                       std::min(y1, box.height() - 2 * side + 1));
+        if (level < unit.block.levels) widen_rows(unit, level, y0, y1);
       });
     for (Unit& unit : batch) unit.block.negative_zero = unit.negative_zero;
     reduce_batch(batch);
+  }
+
+  void pack_rows(Unit& unit, int64_t y0, int64_t y1) const {
+    const Box& box = unit.block.box;
+    const Box part{box.y0 + y0, box.x0, box.y0 + y1, box.x1};
+    if (pack(unit.image, unit.channel, part, level_at(unit, 0, y0))) unit.negative_zero = true;
+  }
+
+  void widen_rows(const Unit& unit, int level, int64_t y0, int64_t y1) const {
+    const Box& box = unit.block.box;
+    const int64_t side = int64_t(1) << (level - 1);
+    kernels_.widen(unit.block.level[level - 1], level_at(unit, level, 0), side, box, y0,
+                   std::min(y1, box.height() - 2 * side + 1));
   }
 
   void* level_at(const Unit& unit, int level, int64_t y) const {

@@ -3,8 +3,10 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "geometry.h"
 #include "isa.h"
 #include "max_pool.h"
 #include "memory.h"
@@ -30,6 +32,27 @@ DType dtype_named(const std::string& name) {
   for (const auto& [known, dtype] : kNames)
     if (name == known) return dtype;
   throw nb::type_error(("no kernel for dtype " + name).c_str());
+}
+
+using RoisArray = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
+using IntOutput = nb::ndarray<int32_t, nb::device::cpu, nb::c_contig>;
+
+bool max_bins_py(RoisArray rois, const std::tuple<int64_t, int64_t, int64_t, int64_t>& data_shape,
+                 double spatial_scale, bool in_double, IntOutput image, IntOutput rows,
+                 IntOutput cols) {
+  const auto [images, channels, height, width] = data_shape;
+  return max_bins(
+      {{rois.data(), rois.itemsize() == 8, int64_t(rois.shape(0)), rois.stride(0), rois.stride(1)},
+       in_double,
+       images,
+       height,
+       width,
+       int64_t(rows.shape(1)),
+       int64_t(cols.shape(1)),
+       spatial_scale,
+       image.data(),
+       rows.data(),
+       cols.data()});
 }
 
 int threads_or_default(int threads) { return threads > 0 ? threads : default_threads(); }
@@ -87,6 +110,10 @@ NB_MODULE(_core, m) {
   using namespace roipool;
   m.doc() = "The native core: kernels over integer rectangles.";
   chosen_isa();  // a wrong ROIPOOL_ISA is told at import
+  m.def("max_bins", &max_bins_py, "rois"_a, "data_shape"_a, "spatial_scale"_a, "in_double"_a,
+        "image"_a, "rows"_a, "cols"_a,
+        "Fills image, rows and cols as geometry.max_bins does, from float32 or float64 rois;\n"
+        "returns whether every row is a region.");
   m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a, "image"_a, "rows"_a, "cols"_a,
         "values"_a, "argmax"_a.none(), "threads"_a = 0,
         "Fills values and, unless None, argmax with the maximum of each bin.");

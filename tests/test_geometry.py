@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from roipool import geometry, reference
+from roipool import _core, geometry, reference
 
 NAMESPACES = {"numpy": np, "strict": array_api_strict}
 SIZES = range(1, 401)
@@ -12,9 +12,31 @@ POOLED = range(1, 15)
 
 
 def bins_of(rois, shape, pooled_size, scale, xp=np, F=np.float32):
+    """The bins by the array text; the native twin must give the same."""
+    bins = array_bins(rois, shape, pooled_size, scale, xp, F)
+    for kind in {np.dtype(F), np.dtype(rois.dtype)}:
+        rois = rois.astype(kind)
+        if kind != F:  # float64 rows for float32 features
+            bins = array_bins(rois, shape, pooled_size, scale, np, F)
+        twin = native_bins(rois, shape, pooled_size, scale, F)
+        for ours, theirs in zip(twin, bins, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    return bins
+
+
+def native_bins(rois, shape, pooled_size, scale, F):
+    counts = [(), *((count, 2) for count in pooled_size)]
+    bins = geometry.Bins(*(np.full((len(rois), *count), -5, np.int32) for count in counts))
+    in_double = F is np.float64 and rois.dtype == np.float64
+    all_regions = _core.max_bins(np.asfortranarray(rois), shape, scale, in_double, *bins)
+    assert all_regions == np.all(bins.image >= 0)
+    return bins
+
+
+def array_bins(rois, shape, pooled_size, scale, xp, F):
     dtype = xp.float32 if F is np.float32 else xp.float64
     with np.errstate(over="ignore", invalid="ignore"):
-        rois = xp.asarray(rois, dtype=dtype)
+        rois = xp.asarray(rois)
         found = geometry.max_bins(xp, rois, shape, pooled_size, scale, dtype)
     return geometry.Bins(*(np.asarray(part) for part in found))
 

@@ -5,6 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+def max_bins(
+    rois: NDArray[Any],
+    data_shape: tuple[int, int, int, int],
+    spatial_scale: float,
+    in_double: bool,
+    image: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+) -> bool:
+    """Fills image, rows and cols as geometry.max_bins does, from float32 or float64 rois;
+    returns whether every row is a region.
+    """
+
 def max_forward(
     dtype: str,
     data: NDArray[Any],

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from roipool import _core, boxes, geometry
+from roipool import _core, bins, boxes, geometry
 
 DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32")
 FLOATS = DTYPES[:4]
-KEPT_FROM = 2**20  # bytes
+KEPT_FROM = 2**17  # bytes
 
 
 def roi_pool(
@@ -31,17 +31,11 @@ def roi_pool(
     if return_argmax:
         argmax = _result(given_argmax, shape, _argmax_dtype(height * width), data, values)
 
-    with np.errstate(over="ignore", invalid="ignore"):  # told by name below
-        bins = geometry.max_bins(np, rows, data.shape, pooled_size, spatial_scale, data.dtype)
-    boxes.refuse_batch_indices(rows, bins.image, images)
-    boxes.refuse_coordinates(rows, bins.image, spatial_scale)
-
+    edges = bins.max_bins(rows, data.shape, pooled_size, spatial_scale, data.dtype)
     _core.max_forward(
         data.dtype.name,
         _bits(data),
-        bins.image,
-        bins.rows,
-        bins.cols,
+        *edges,
         _bits(values),
         argmax,
     )
