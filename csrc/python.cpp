@@ -10,6 +10,7 @@
 #include "isa.h"
 #include "max_pool.h"
 #include "memory.h"
+#include "plan.h"
 #include "threads.h"
 
 namespace nb = nanobind;
@@ -97,6 +98,16 @@ nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
   return {memory->start, {bytes}, owner};
 }
 
+std::tuple<bool, int> plan_py(EdgeArray rows, EdgeArray cols, bool argmax) {
+  const int64_t count = int64_t(rows.shape(0));
+  const std::vector<int32_t> image(count, 0);
+  const RegionsByImage by_image(image.data(), count, 1);
+  const Edges edges{count,       image.data(),           rows.data(),
+                    cols.data(), int64_t(rows.shape(1)), int64_t(cols.shape(1))};
+  const ImagePlan plan = plan_image(edges, by_image.list(0), count, argmax);
+  return {plan.shared, plan.levels};
+}
+
 std::vector<std::string> isa_names() {
   std::vector<std::string> names;
   for (const Isa* isa : isas_here()) names.emplace_back(isa->name);
@@ -119,6 +130,8 @@ NB_MODULE(_core, m) {
         "Fills values and, unless None, argmax with the maximum of each bin.");
   m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a, "argmax"_a, "image"_a, "grad_data"_a,
         "threads"_a = 0, "Fills grad_data; returns False when an argmax lies outside the map.");
+  m.def("plan", &plan_py, "rows"_a, "cols"_a, "argmax"_a,
+        "How regions of one image would be pooled: whether packed together, and the levels built.");
   m.def("memory", &memory_py, "bytes"_a,
         "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");
   m.def("isa", [] { return std::string(chosen_isa().name); }, "The instruction set in use.");

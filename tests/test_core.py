@@ -16,23 +16,31 @@ import pytest
 import roipool
 from cases import DTYPES, FLOATS, NAMES, assert_same_bits, normal_maps, odd_maps, random_boxes
 from roipool import _core, reference
+from roipool.bins import max_bins
 
-# Height, width, scale of the boxes: few small regions on a large map are packed one by one, many
-# together; wide bins are read from windows of 4 and of 16 pixels.
+# Height and width of the map, number of regions, and how the plan must pool them: whether packed
+# together, and how many levels of windows it builds.
 PATHS = {
-    "alone": (90, 80, 3, 0.08),
-    "together": (20, 30, 60, 1.0),
-    "windows of 4": (60, 70, 60, 1.0),
-    "windows of 16": (150, 140, 60, 1.0),
+    "alone": (90, 80, 3, (False, 1)),
+    "together": (20, 30, 60, (True, 1)),
+    "windows of 2": (90, 80, 20, (True, 2)),
+    "windows of 8": (90, 80, 200, (True, 4)),
+    "windows of 16": (90, 80, 2000, (True, 5)),
 }
 
 
 def call(path, dtype, channels=19):
-    height, width, count, extent = PATHS[path]
+    height, width, count, _ = PATHS[path]
     rng = np.random.default_rng(sum(map(ord, path)))
     data = normal_maps(rng, (2, channels, height, width), dtype)
-    rois = random_boxes(rng, count, 2, height * extent, width * extent)
-    rois[0] = [0, 0, 0, width * extent, height * extent]
+    if path == "alone":
+        corners = [[0, 0, 0, 9, 9], [0, 70, 80, 79, 89], [1, 2, 70, 9, 85], [1, 60, 3, 79, 9]]
+        return data, np.array([*corners, [-1, 0, 0, 9, 9]], np.float32)
+    rois = random_boxes(rng, count, 2, height, width)
+    if path.startswith("windows"):  # large regions: most of the map
+        rois[:, 1:3] = rng.uniform(-9, 30, (count, 2))
+        rois[:, 3:5] = rng.uniform(60, 99, (count, 2))
+        rois[:, 0] = 0
     rois[1::9, 0] = -1
     return data, rois
 
@@ -55,6 +63,34 @@ def digest(arrays):
 
 def all_digests():
     return {f"{p} {n}": digest(answer(p, t)) for p in PATHS for n, t in zip(NAMES, DTYPES)}  # noqa: B905
+
+
+def planned(rois, height, width, argmax=False):
+    bins = max_bins(np.asarray(rois, np.float32), (1, 1, height, width), (3, 2), 1.0, np.float32)
+    return _core.plan(bins.rows, bins.cols, argmax)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_paths_are_the_ones_named(path):
+    height, width, _, expected = PATHS[path]
+    _, rois = call(path, np.float32)
+    assert planned(rois[rois[:, 0] == 0], height, width) == expected
+
+
+def test_where_the_plan_switches():
+    # Two small regions at opposite corners are packed alone, until enough others cover the rest.
+    corners = [[0, 0, 0, 9, 9], [0, 90, 90, 99, 99]]
+    assert planned(corners, 100, 100) == (False, 1)
+    counts = [count for count in range(100) if planned(corners * (1 + count), 100, 100)[0]]
+    assert counts[0] == 33  # 2 x 34 regions of 100 pixels, half as dear again: more than 10,000
+    # More regions pay for more levels, up to what their bins can use.
+    levels = [planned([[0, 0, 0, 99, 99]] * count, 100, 100)[1] for count in (1, 4, 99, 999)]
+    assert levels == [1, 2, 4, 5]
+    # The widest window fits into the narrowest of a region's bins, a third of its side.
+    for side, most in ((2, 1), (4, 2), (12, 3), (24, 4), (48, 5)):
+        assert planned([[0, 0, 0, side - 1, side - 1]] * 500, 100, 100)[1] == most
+    assert planned([[0, 0, 0, 99, 99]] * 99, 100, 100, argmax=True) == (True, 1)
+    assert planned([[0, 200, 200, 300, 300]], 100, 100) == (False, 1)  # nothing to pack
 
 
 @pytest.mark.parametrize("path", PATHS)

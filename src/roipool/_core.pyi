@@ -43,6 +43,9 @@ def max_backward(
 ) -> bool:
     """Fills grad_data; returns False when an argmax lies outside the map."""
 
+def plan(rows: NDArray[np.int32], cols: NDArray[np.int32], argmax: bool) -> tuple[bool, int]:
+    """How regions of one image would be pooled: whether packed together, and the levels built."""
+
 def memory(bytes: int) -> NDArray[np.uint8]:
     """Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed."""
 
