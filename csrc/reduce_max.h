@@ -149,11 +149,12 @@ struct MaxReducer {
 
   ROIPOOL_INLINE int64_t flush(const Vec<Key>* values, const Vec<Key>* positions, int64_t size,
                                int64_t bins, const Result& result, int64_t at) const {
-    const Tile tile{size, bins, block.channels};
-    store_tile<D, Key>(values, tile, static_cast<Bits*>(result.values) + at, result.around_caches);
+    store_tile<D, Key>(values, size, bins, block.channels, static_cast<Bits*>(result.values) + at,
+                       result.around_caches);
     if constexpr (kArgmax)
-      store_tile<Integer<Position>, Key>(
-          positions, tile, static_cast<Position*>(result.argmax) + at, result.around_caches);
+      store_tile<Integer<Position>, Key>(positions, size, bins, block.channels,
+                                         static_cast<Position*>(result.argmax) + at,
+                                         result.around_caches);
     return at + size;
   }
 };
