@@ -19,8 +19,7 @@ def as_rows(rois: Any, images: int) -> np.ndarray:
     rows = _as_real(rois, "rois")
     if rows.size == 0 and rows.ndim == 1:
         rows = rows.reshape(0, 5)
-    if rows.ndim != 2 or rows.shape[1] != 5:
-        raise ValueError(f"rois has shape {rows.shape}; expected {FORMS}")
+    refuse_shape("rois", rows.shape, 5)
     return rows
 
 
@@ -37,16 +36,11 @@ def _depth(item: Any) -> int:
 
 
 def _join(rois: Sequence[Any], images: int) -> np.ndarray:
-    if len(rois) != images:
-        raise ValueError(
-            f"rois holds boxes for {len(rois)} images, but data holds {images}; "
-            "give one array per image, of shape (0, 4) for an image without regions"
-        )
+    refuse_count(len(rois), images)
     parts = [_as_real(boxes, f"rois[{i}]") for i, boxes in enumerate(rois)]
     parts = [boxes.reshape(0, 4) if boxes.size == 0 else boxes for boxes in parts]
     for i, boxes in enumerate(parts):
-        if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise ValueError(f"rois[{i}] has shape {boxes.shape}; expected {FORMS}")
+        refuse_shape(f"rois[{i}]", boxes.shape, 4)
     # float64 survives only if any part has it: geometry then chooses F as for one array.
     dtype = np.float64 if any(p.dtype == np.float64 for p in parts) else np.float32
     rows = np.empty((sum(len(p) for p in parts), 5), dtype)
@@ -64,6 +58,21 @@ def _as_real(values: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers, as in {FORMS}")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def refuse_count(boxes: int, images: int) -> None:
+    """Raise unless there are boxes for every image."""
+    if boxes != images:
+        raise ValueError(
+            f"rois holds boxes for {boxes} images, but data holds {images}; "
+            "give one array per image, of shape (0, 4) for an image without regions"
+        )
+
+
+def refuse_shape(name: str, shape: tuple[int, ...], columns: int) -> None:
+    """Raise unless it is that of rows of so many columns."""
+    if len(shape) != 2 or shape[1] != columns:
+        raise ValueError(f"{name} has shape {tuple(shape)}; expected {FORMS}")
 
 
 def refuse_batch_indices(rois: np.ndarray, image: np.ndarray, images: int) -> None:

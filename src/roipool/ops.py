@@ -30,8 +30,9 @@ def roi_pool(
     row-major order wins.
 
     Args:
-        data: Feature maps (N, C, H, W): float16, bfloat16, float32, float64, int8, uint8, int16
-            or int32, of any strides; channels-last memory is used as it lies.
+        data: Feature maps (N, C, H, W), a NumPy array or a PyTorch tensor on the CPU: float16,
+            bfloat16, float32, float64, int8, uint8, int16 or int32, of any strides; channels-last
+            memory is used as it lies.
         rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
             N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
             out, no gradient.
@@ -40,13 +41,16 @@ def roi_pool(
             stride.
         return_argmax: Whether to return the winners' positions too.
         out: Memory for the result, an array of its shape and dtype; with `return_argmax` a pair of
-            them. A loop that reuses it saves the time that fresh memory costs, which for large
-            results is as much again.
+            them; of tensors only where no derivative is asked for. A loop that reuses it saves the
+            time that fresh memory costs, which for large results is as much again.
 
     Returns:
         The pooled values (K, C, h, w), in the dtype of `data`. With `return_argmax` a pair: the
         values, and the positions y * W + x of the winners in their channel planes, (K, C, h, w)
         int32 (int64 where H * W does not fit), -1 where nothing was pooled.
+
+        Of tensors, tensors: differentiable with respect to `data`, any number of times, in both
+        modes, under torch.func and torch.compile; channels-last where `data` is.
 
     Raises:
         IndexError: A batch index is N or more.
@@ -126,7 +130,8 @@ def roi_pool_backward(
 
 def _checked_size(pooled_size: Any) -> tuple[int, int]:
     try:
-        pair = tuple(pooled_size) if hasattr(pooled_size, "__iter__") else (pooled_size,) * 2
+        one = isinstance(pooled_size, int) or not hasattr(pooled_size, "__iter__")
+        pair = (pooled_size,) * 2 if one else tuple(pooled_size)
         height, width = (operator.index(n) for n in pair)
     except (TypeError, ValueError):
         raise TypeError(

@@ -1,21 +1,40 @@
 """One module per array library, chosen by the type of the arrays; none imported before use."""
 
-import importlib
 from types import ModuleType
 from typing import Any
 
-# The package that an array's type comes from, and the door it opens.
-_DOORS = {"numpy": "numpy", "builtins": "numpy"}
+
+def _numpy() -> ModuleType:
+    from roipool.doors import numpy
+
+    return numpy
+
+
+def _torch() -> ModuleType:
+    from roipool.doors import torch
+
+    return torch
+
+
+# The package that an array's type comes from, and what imports its door: by a statement each,
+# which torch.compile can follow, unlike importlib.
+_DOORS = {"numpy": _numpy, "builtins": _numpy, "torch": _torch}
 
 
 def door_of(data: Any) -> ModuleType:
     """The module that pools this kind of array."""
-    package = type(data).__module__.partition(".")[0]
-    for kind in type(data).__mro__:  # a subclass of ndarray (np.memmap, a user's own) is one
-        name = _DOORS.get(kind.__module__.partition(".")[0])
-        if name and kind is not object:
-            return importlib.import_module(f"{__name__}.{name}")
-    raise TypeError(
-        f"no door for {package}.{type(data).__name__}; roipool takes NumPy arrays and nested "
-        "lists: convert with numpy.asarray"
-    )
+    kind = type(data)
+    door = _DOORS.get(_package(kind))
+    if door is None or kind is object:  # perhaps a subclass: np.memmap, a user's own
+        bases = (_package(base) for base in kind.__mro__[:-1])
+        door = next((_DOORS[package] for package in bases if package in _DOORS), None)
+    if door is None:
+        raise TypeError(
+            f"no door for {_package(kind)}.{kind.__name__}; roipool takes NumPy arrays, PyTorch "
+            "tensors and nested lists: convert with numpy.asarray"
+        )
+    return door()
+
+
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]

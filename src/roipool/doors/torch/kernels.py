@@ -1,0 +1,185 @@
+"""The operators on CPU tensors, and what their results look like where there are no values."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from roipool import _core, bins, boxes, geometry
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32")
+NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
+
+
+def _pool(data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float) -> Tensor:
+    values = _new_values(data, rois, pooled_size)
+    _fill(data, rois, spatial_scale, values, None)
+    return _as_data_lies(values, data)
+
+
+def _pool_argmax(
+    data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
+) -> tuple[Tensor, Tensor]:
+    values = _new_values(data, rois, pooled_size)
+    argmax = torch.empty_like(values, dtype=argmax_dtype(data))
+    _fill(data, rois, spatial_scale, values, argmax)
+    return _as_data_lies(values, data), argmax
+
+
+def _pool_out(
+    data: Tensor, rois: Tensor, spatial_scale: float, values: Tensor, argmax: Tensor | None
+) -> None:
+    _own(values, data, rois)
+    if argmax is not None:
+        _own(argmax, data, rois, values)
+    _fill(data, rois, spatial_scale, values, argmax)
+
+
+def _fill(
+    data: Tensor, rois: Tensor, spatial_scale: float, values: Tensor, argmax: Tensor | None
+) -> None:
+    images, channels, height, width = data.shape
+    edges = bins.max_bins(
+        _numbers(rois),
+        (images, channels, height, width),
+        (values.shape[2], values.shape[3]),
+        spatial_scale,
+        np.float64 if data.dtype == torch.float64 else np.float32,
+    )
+    argmax_memory = None if argmax is None else _bits(argmax)
+    _core.max_forward(
+        NAMES[data.dtype], _bits(data), *edges, _bits(values), argmax_memory, _threads()
+    )
+
+
+def _backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
+    grad_data = grad.new_empty(data_shape)
+    _scatter(grad, argmax, rois, grad_data)
+    return grad_data
+
+
+def _backward_out(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> None:
+    _own(grad_data, grad, argmax, rois)
+    _scatter(grad, argmax, rois, grad_data)
+
+
+def _scatter(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> None:
+    images, _, height, width = grad_data.shape
+    inside = _core.max_backward(
+        NAMES[grad.dtype],
+        _bits(grad.contiguous()),
+        _bits(argmax.contiguous()),
+        _images(rois, images),
+        _bits(grad_data),
+        _threads(),
+    )
+    if not inside:
+        raise IndexError(
+            f"argmax holds positions outside the map of {height} x {width} pixels; expected "
+            f"-1 to {height * width - 1}: was it made with the same data_shape?"
+        )
+
+
+def _gather(data: Tensor, argmax: Tensor, rois: Tensor) -> Tensor:
+    images, channels, height, width = data.shape
+    image = torch.from_numpy(_images(rois, images)).long()
+    pooled = (argmax >= 0) & (image >= 0)[:, None, None, None]
+    if not data.numel():
+        return data.new_zeros(argmax.shape)
+    plane = image[:, None] * channels + torch.arange(channels)
+    at = plane[:, :, None, None] * (height * width) + argmax
+    return torch.where(pooled, data.take(torch.where(pooled, at, 0)), 0)
+
+
+def _images(rois: Tensor, images: int) -> np.ndarray:
+    rows = _numbers(rois)
+    with np.errstate(invalid="ignore"):
+        image: np.ndarray = geometry.image_index(np, rows[:, 0], images)
+    boxes.refuse_batch_indices(rows, image, images)
+    return image
+
+
+def _numbers(rois: Tensor) -> np.ndarray:
+    numbers = rois.detach()
+    return (numbers.float() if rois.dtype == torch.bfloat16 else numbers).numpy()
+
+
+def _bits(tensor: Tensor) -> np.ndarray:
+    """The tensor's memory; half types as 16-bit integers, since NumPy has no bfloat16."""
+    tensor = tensor.detach()
+    return (tensor.view(torch.int16) if tensor.itemsize == 2 else tensor).numpy()
+
+
+def _threads() -> int:
+    """The lower of both settings: a data loader's worker, say, has only torch's at 1."""
+    return min(torch.get_num_threads(), _core.default_threads())
+
+
+def _own(out: Tensor, *others: Tensor) -> None:
+    """Tell autograd that `out` changes; its memory must be no other's."""
+    if any(np.may_share_memory(_bits(out), _bits(other)) for other in others):
+        raise ValueError("out overlaps another tensor of this call; expected memory of its own")
+    if not out.is_inference():
+        torch.autograd.graph.increment_version(out)
+
+
+def argmax_dtype(data: Tensor) -> torch.dtype:
+    """Wide enough for a position in a plane."""
+    return torch.int32 if data.shape[2] * data.shape[3] < 2**31 else torch.int64
+
+
+def _new_values(data: Tensor, rois: Tensor, pooled_size: Sequence[int]) -> Tensor:
+    return data.new_empty((rois.shape[0], data.shape[1], *pooled_size))
+
+
+def _as_data_lies(values: Tensor, data: Tensor) -> Tensor:
+    """Channels-last values of channels-last data, as the layers behind expect.
+
+    The core writes contiguous memory, so this is one more pass over the values. Argmax stays
+    contiguous: only the backward reads it, and in that order.
+    """
+    if data.is_contiguous() or not data.is_contiguous(memory_format=torch.channels_last):
+        return values
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def _fake_pool(
+    data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
+) -> Tensor:
+    return _as_data_lies(_new_values(data, rois, pooled_size), data)
+
+
+def _fake_pool_argmax(
+    data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
+) -> tuple[Tensor, Tensor]:
+    values = _new_values(data, rois, pooled_size)
+    return _as_data_lies(values, data), torch.empty_like(values, dtype=argmax_dtype(data))
+
+
+def _fake_backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
+    return grad.new_empty(data_shape)
+
+
+def _fake_gather(data: Tensor, argmax: Tensor, rois: Tensor) -> Tensor:
+    return data.new_empty(argmax.shape)
+
+
+CPU: dict[str, Callable[..., Any]] = {
+    "roi_pool": _pool,
+    "roi_pool_argmax": _pool_argmax,
+    "roi_pool_out": _pool_out,
+    "roi_pool_backward": _backward,
+    "roi_pool_backward_out": _backward_out,
+    "roi_pool_gather": _gather,
+}
+FAKE: dict[str, Callable[..., Any]] = {
+    "roi_pool": _fake_pool,
+    "roi_pool_argmax": _fake_pool_argmax,
+    "roi_pool_out": lambda *arguments: None,
+    "roi_pool_backward": _fake_backward,
+    "roi_pool_backward_out": lambda *arguments: None,
+    "roi_pool_gather": _fake_gather,
+}
