@@ -1,5 +1,5 @@
-// The native twin of geometry.py's max_bins, for calls so small that fifty array operations would
-// be most of their time. tests/test_geometry.py holds it to that text, bit for bit.
+// The native twin of geometry.py's max_bins: a small call would spend most of its time in fifty
+// array operations. tests/test_geometry.py holds it to that text, bit for bit.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The seam between what is compiled once per instruction set and what is compiled once: plain
 // structures, and one table of functions per dtype. Kernels fill memory they are given; they do
-// not allocate, start threads, check or decide.
+// not allocate, start threads or raise.
 #pragma once
 
 #include <cstdint>

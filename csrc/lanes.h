@@ -1,8 +1,8 @@
 // A block of channels as one vector register: the vector types, and the transpose between
 // "channels in lanes" (how bins are reduced) and "pixels in lanes" (how arrays lie in memory).
 //
-// Everything a kernel uses lives in a namespace named for the instruction set it is compiled
-// for, so that the linker can never hand code built for AVX-512 to a machine without it.
+// Every function of a kernel lives in a namespace named for the instruction set it is compiled
+// for, so that the linker can't hand code built for AVX-512 to a machine without it.
 #pragma once
 
 #ifdef __SSE2__
@@ -69,6 +69,35 @@ ROIPOOL_INLINE void finish_streaming() {
   _mm_sfence();
 #endif
 }
+
+// Subnormals are kept and sums rounded to nearest while one of these lives, whatever the thread
+// was set to: settings differ between threads, results must not.
+class ExactFloats {
+ public:
+#if defined(__SSE2__)
+  ExactFloats() : before_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
+  ~ExactFloats() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#elif defined(__aarch64__)
+  ExactFloats() {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    asm volatile("msr fpcr, %0" ::"r"(uint64_t(0)));
+  }
+  ~ExactFloats() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
+
+ private:
+  uint64_t before_;
+#else
+  ExactFloats() {}
+  ~ExactFloats() {}
+
+ private:
+#endif
+  ExactFloats(const ExactFloats&) = delete;
+  ExactFloats& operator=(const ExactFloats&) = delete;
+};
 
 template <class T>
 ROIPOOL_INLINE Vec<T> broadcast(T value) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "isa.h"
 #include "memory.h"
 #include "plan.h"
 #include "threads.h"
@@ -48,11 +49,21 @@ struct Unit {
   Unit(Unit&& other) : Unit(other.image, other.channel, other.block) {}
 };
 
+// The narrowest blocks that hold all channels: lanes without a channel cost as much as others.
+MaxKernels kernels_for(const Isa& best, const MaxForward& call) {
+  for (const Isa* isa : isas_here()) {
+    if (isa == &best) break;
+    const MaxKernels kernels = isa->max(call.dtype, call.argmax, call.wide);
+    if (kernels.lanes >= call.shape.channels) return kernels;
+  }
+  return best.max(call.dtype, call.argmax, call.wide);
+}
+
 class Forward {
  public:
   Forward(const Isa& isa, const MaxForward& call)
       : call_(call),
-        kernels_(isa.max(call.dtype, call.argmax, call.wide)),
+        kernels_(kernels_for(isa, call)),
         by_image_(call.edges.image, call.edges.count, call.shape.images),
         result_{call.values, call.argmax, call.shape.channels * call.edges.bins(), call.shape.width,
                 call.edges.count * call.shape.channels * call.edges.bins() * size_of(call.dtype) >
@@ -64,6 +75,10 @@ class Forward {
       plans_.push_back(
           plan_image(call_.edges, by_image_.list(image), by_image_.count(image), call_.argmax));
       work += plans_[image].work;
+      // Levels are built only where they take less memory than the call's own arrays.
+      int& levels = plans_[image].levels;
+      const double level = double(plans_[image].box.area()) * kernels_.pixel_bytes;
+      while (levels > 1 && level * levels > std::max(own_bytes(), double(kMostBatch))) --levels;
     }
     const int64_t blocks = ceil_div(call_.shape.channels, kernels_.lanes);
     threads_ = int(std::min(double(call_.threads), 1 + work * double(blocks) / kWorkPerThread));
@@ -73,6 +88,16 @@ class Forward {
   }
 
  private:
+  double own_bytes() const {
+    return (double(call_.shape.images * call_.shape.channels) * double(call_.shape.plane()) +
+            double(call_.edges.count) * double(result_.stride)) *
+           double(size_of(call_.dtype));
+  }
+
+  int64_t packed_bytes(const Box& box, int levels) const {
+    return bytes_of(box.height(), box.width(), kernels_.pixel_bytes, levels);
+  }
+
   void fill_rows_that_are_no_regions() const {
     const auto& none = by_image_.none();
     const int64_t row = result_.stride * size_of(call_.dtype);
@@ -130,11 +155,12 @@ class Forward {
       for (int64_t i = 0; i < by_image_.count(image); ++i) {
         const int64_t* region = by_image_.list(image) + i;
         tasks.push_back({image, region, covered(call_.edges, *region)});
-        bytes = std::max(bytes, tasks.back().box.area() * kernels_.pixel_bytes);
+        bytes = std::max(bytes, packed_bytes(tasks.back().box, 1));
       }
     }
-    const Workspace workspace(bytes * threads_);
-    parallel_for(threads_, int64_t(tasks.size()) * blocks, [&](int64_t index, int worker) {
+    const int64_t count = int64_t(tasks.size()) * blocks;
+    const Workspace workspace(bytes_of(bytes, std::min<int64_t>(threads_, count)));
+    parallel_for(threads_, count, [&](int64_t index, int worker) {
       const Task& task = tasks[index / blocks];
       const int64_t channel = index % blocks * kernels_.lanes;
       void* packed = workspace.at(worker * bytes);
@@ -148,10 +174,8 @@ class Forward {
   // A batch takes at most a quarter of the memory of the call's own arrays, and no more than
   // stays near the cores; but at least one block.
   void pool_shared() {
-    const int64_t elements = call_.shape.images * call_.shape.channels * call_.shape.plane() +
-                             call_.edges.count * result_.stride;
-    const int64_t budget =
-        std::min(std::max(elements * size_of(call_.dtype) / 4, kLeastBatch), kMostBatch * threads_);
+    const double budget =
+        std::min(std::max(own_bytes() / 4, double(kLeastBatch)), double(kMostBatch) * threads_);
     std::vector<std::vector<Unit>> batches;
     int64_t bytes = 0, most = 0;
     for (int64_t image = 0; image < call_.shape.images; ++image) {
@@ -161,8 +185,8 @@ class Forward {
       if (plan.box.area() * kernels_.pixel_bytes > kOwnCache)
         by_image_.sort_by_row(image, call_.edges);
       for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
-        const int64_t size = plan.box.area() * kernels_.pixel_bytes * plan.levels;
-        if (batches.empty() || bytes + size > budget) {
+        const int64_t size = packed_bytes(plan.box, plan.levels);
+        if (batches.empty() || double(bytes + size) > budget) {
           batches.emplace_back();
           bytes = 0;
         }
@@ -277,6 +301,7 @@ void max_forward(const Isa& isa, const MaxForward& call) {
 }
 
 bool max_backward(const Isa& isa, const MaxBackward& call) {
+  if (call.shape.channels * call.shape.plane() == 0) return true;
   const ScatterMax scatter = isa.scatter_max(call.dtype, call.wide);
   const RegionsByImage by_image(call.image, call.regions, call.shape.images);
   const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
@@ -289,10 +314,11 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   const int64_t group =
       std::max<int64_t>(1, std::min({std::max<int64_t>(cached, kLeastChannels), shared, channels}));
   const int64_t groups = ceil_div(channels, group);
-  const int64_t scratch = bytes < sum_bytes ? group * plane * sum_bytes : 0;
-  const Workspace sums(scratch * call.threads);
+  const int64_t tasks = call.shape.images * groups;
+  const int64_t scratch = bytes < sum_bytes ? bytes_of(group, plane, sum_bytes) : 0;
+  const Workspace sums(bytes_of(scratch, std::min<int64_t>(call.threads, tasks)));
   std::atomic<bool> inside{true};
-  parallel_for(call.threads, call.shape.images * groups, [&](int64_t task, int worker) {
+  parallel_for(call.threads, tasks, [&](int64_t task, int worker) {
     const int64_t image = task / groups, c = task % groups * group;
     const bool fits = scatter(
         static_cast<const char*>(call.grad) + c * call.bins * bytes,

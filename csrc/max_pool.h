@@ -1,5 +1,5 @@
 // Max pooling over integer bins: what a call consists of, independent of dtype and instruction
-// set. No boxes, scales or rounding: geometry.py has turned them into edges.
+// set. No boxes, scales or rounding: they have been turned into edges.
 #pragma once
 
 #include "kernels.h"

@@ -3,10 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <new>
-#include <vector>
 
 namespace roipool {
 namespace {
@@ -15,8 +15,7 @@ constexpr std::size_t kHugePage = 2 << 20;
 
 struct Kept {
   std::mutex mutex;
-  std::vector<Memory*> blocks;  // the latest last
-  std::size_t bytes = 0;
+  Memory* newest = nullptr;
 };
 
 Kept& kept() {
@@ -25,6 +24,7 @@ Kept& kept() {
 }
 
 Memory* allocate(std::size_t bytes) {
+  if (bytes > PTRDIFF_MAX - kHugePage) throw std::bad_alloc();
   const std::size_t unit = bytes >= 2 * kHugePage ? kHugePage : 64;
   const std::size_t size = (bytes + unit - 1) / unit * unit;
   void* start = std::aligned_alloc(unit, size);
@@ -32,7 +32,7 @@ Memory* allocate(std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
   if (unit == kHugePage) madvise(start, size, MADV_HUGEPAGE);
 #endif
-  return new Memory{start, size};
+  return new Memory{start, size, nullptr};
 }
 
 void release(Memory* memory) {
@@ -47,36 +47,34 @@ void release(Memory* memory) {
 Memory* take_memory(std::size_t bytes) {
   Kept& store = kept();
   if (std::unique_lock lock(store.mutex, std::try_to_lock); lock.owns_lock()) {
-    const auto fits = [&](const Memory* block) {
-      return block->size >= bytes && block->size - bytes <= std::max(bytes / 4, kHugePage);
-    };
-    const auto found = std::find_if(store.blocks.rbegin(), store.blocks.rend(), fits);
-    if (found != store.blocks.rend()) {
-      Memory* const memory = *found;
-      store.blocks.erase(std::next(found).base());
-      store.bytes -= memory->size;
+    for (Memory** at = &store.newest; *at; at = &(*at)->older) {
+      Memory* const memory = *at;
+      if (memory->size < bytes || memory->size - bytes > std::max(bytes / 4, kHugePage)) continue;
+      *at = memory->older;
       return memory;
     }
   }
   return allocate(bytes);
 }
 
-void give_back(Memory* memory) {
+void give_back(Memory* memory) noexcept {
   Kept& store = kept();
-  std::vector<Memory*> dropped;
-  if (std::unique_lock lock(store.mutex, std::try_to_lock);
-      lock.owns_lock() && memory->size <= kMostKept) {
-    store.blocks.push_back(memory);
-    store.bytes += memory->size;
-    while (store.bytes > kMostKept) {  // the oldest go first
-      dropped.push_back(store.blocks.front());
-      store.bytes -= store.blocks.front()->size;
-      store.blocks.erase(store.blocks.begin());
-    }
-  } else {
-    dropped.push_back(memory);
+  std::unique_lock lock(store.mutex, std::try_to_lock);
+  if (!lock.owns_lock() || memory->size > kMostKept) return release(memory);
+  memory->older = store.newest;
+  store.newest = memory;
+  Memory** at = &store.newest;
+  for (std::size_t held = (*at)->size; (*at)->older; held += (*at)->size) {
+    if (held + (*at)->older->size > kMostKept) break;
+    at = &(*at)->older;
   }
-  for (Memory* block : dropped) release(block);
+  Memory* dropped = (*at)->older;  // the oldest, beyond the limit
+  (*at)->older = nullptr;
+  while (dropped) {
+    Memory* const next = dropped->older;
+    release(dropped);
+    dropped = next;
+  }
 }
 
 }  // namespace roipool

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace roipool {
 
@@ -13,10 +14,19 @@ inline constexpr std::size_t kMostKept = 64 << 20;
 struct Memory {
   void* start;
   std::size_t size;
+  Memory* older;  // of those that are kept
 };
 
 Memory* take_memory(std::size_t bytes);  // at least so many; throws std::bad_alloc
-void give_back(Memory*);
+void give_back(Memory*) noexcept;
+
+// The product of sizes; throws std::bad_alloc where it is more than there can be.
+template <class... Size>
+int64_t bytes_of(Size... sizes) {
+  int64_t product = 1;
+  if ((__builtin_mul_overflow(product, int64_t(sizes), &product) || ...)) throw std::bad_alloc();
+  return product;
+}
 
 // Memory for one call.
 class Workspace {

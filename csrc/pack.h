@@ -60,7 +60,8 @@ struct Packer {
 
   // Fewer than n pixels: whole vectors are read all the same where the array goes on behind them.
   void pack_few(const Bits* row, int64_t pixels, Key* out) {
-    if (channel(row, n) + n > end) {
+    const Bits* const furthest = strides.channel > 0 ? channel(row, n) : row;
+    if (furthest + n > end) {
       for (int64_t x = 0; x < pixels; ++x) pack_pixel(row + x, out + x * n);
       return;
     }

@@ -1,10 +1,12 @@
 // The Python module: unpacks arrays, releases the GIL, calls.
+#include <cxxabi.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
+#include <unistd.h>
 
 #include "geometry.h"
 #include "isa.h"
@@ -56,6 +58,30 @@ bool max_bins_py(RoisArray rois, const std::tuple<int64_t, int64_t, int64_t, int
        cols.data()});
 }
 
+// Without the GIL while it lives. A thread that comes back while the interpreter ends is unwound by
+// Python 3.11 to 3.13, through a destructor that may not throw: it waits for the end instead, as
+// later versions have it.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  ~WithoutGil() {
+#ifdef __GLIBCXX__
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (abi::__forced_unwind&) {
+      for (;;) pause();
+    }
+#else
+    PyEval_RestoreThread(state_);
+#endif
+  }
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
 int threads_or_default(int threads) { return threads > 0 ? threads : default_threads(); }
 
 void max_forward_py(const std::string& dtype, Input data, ImageArray image, EdgeArray rows,
@@ -71,7 +97,7 @@ void max_forward_py(const std::string& dtype, Input data, ImageArray image, Edge
                         argmax ? argmax->data() : nullptr,
                         argmax && argmax->itemsize() == 8,
                         threads_or_default(threads)};
-  nb::gil_scoped_release release;
+  const WithoutGil release;
   max_forward(chosen_isa(), call);
 }
 
@@ -88,7 +114,7 @@ bool max_backward_py(const std::string& dtype, Input grad, Input argmax, ImageAr
                          {int64_t(grad_data.shape(0)), int64_t(grad_data.shape(1)),
                           int64_t(grad_data.shape(2)), int64_t(grad_data.shape(3))},
                          threads_or_default(threads)};
-  nb::gil_scoped_release release;
+  const WithoutGil release;
   return max_backward(chosen_isa(), call);
 }
 
@@ -120,17 +146,20 @@ std::vector<std::string> isa_names() {
 NB_MODULE(_core, m) {
   using namespace roipool;
   m.doc() = "The native core: kernels over integer rectangles.";
-  chosen_isa();  // a wrong ROIPOOL_ISA is told at import
-  m.def("max_bins", &max_bins_py, "rois"_a, "data_shape"_a, "spatial_scale"_a, "in_double"_a,
-        "image"_a, "rows"_a, "cols"_a,
+  chosen_isa();  // a wrong ROIPOOL_ISA or ROIPOOL_NUM_THREADS is told at import
+  default_threads();
+  m.def("max_bins", &max_bins_py, "rois"_a.noconvert(), "data_shape"_a, "spatial_scale"_a,
+        "in_double"_a, "image"_a.noconvert(), "rows"_a.noconvert(), "cols"_a.noconvert(),
         "Fills image, rows and cols as geometry.max_bins does, from float32 or float64 rois;\n"
         "returns whether every row is a region.");
-  m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a, "image"_a, "rows"_a, "cols"_a,
-        "values"_a, "argmax"_a.none(), "threads"_a = 0,
+  m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a.noconvert(), "image"_a.noconvert(),
+        "rows"_a.noconvert(), "cols"_a.noconvert(), "values"_a.noconvert(),
+        "argmax"_a.noconvert().none(), "threads"_a = 0,
         "Fills values and, unless None, argmax with the maximum of each bin.");
-  m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a, "argmax"_a, "image"_a, "grad_data"_a,
-        "threads"_a = 0, "Fills grad_data; returns False when an argmax lies outside the map.");
-  m.def("plan", &plan_py, "rows"_a, "cols"_a, "argmax"_a,
+  m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a.noconvert(), "argmax"_a.noconvert(),
+        "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
+        "Fills grad_data; returns False when an argmax lies outside the map.");
+  m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "argmax"_a,
         "How regions of one image would be pooled: whether packed together, and the levels built.");
   m.def("memory", &memory_py, "bytes"_a,
         "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");

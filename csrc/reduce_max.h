@@ -225,6 +225,7 @@ bool scatter_max(const void* grad, const void* argmax, const int64_t* list, int6
   using Stored = typename G::Stored;
   using Sum = typename G::Sum;
   constexpr bool in_place = std::is_same_v<Stored, Sum>;
+  const ExactFloats exact;
   Sum* const sums = static_cast<Sum*>(in_place ? out : scratch);
   __builtin_memset(sums, 0, std::size_t(channels * plane) * sizeof(Sum));
   bool inside = true;
@@ -234,10 +235,10 @@ bool scatter_max(const void* grad, const void* argmax, const int64_t* list, int6
     for (int64_t c = 0; c < channels; ++c, g += bins, a += bins) {
       Sum* const sum = sums + c * plane;
       for (int64_t b = 0; b < bins; ++b)
-        if (uint64_t(a[b]) < uint64_t(plane))
-          sum[a[b]] += G::widen(g[b]);
+        if (const Position at = a[b]; uint64_t(at) < uint64_t(plane))
+          sum[at] += G::widen(g[b]);
         else
-          inside &= a[b] == -1;
+          inside &= at == -1;
     }
   }
   if constexpr (!in_place)

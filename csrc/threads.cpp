@@ -5,9 +5,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -18,9 +22,15 @@ namespace {
 using Task = std::function<void(int64_t, int)>;
 
 int initial_threads() {
-  if (const char* text = std::getenv("ROIPOOL_NUM_THREADS")) {
-    const int count = std::atoi(text);
-    if (count > 0) return count;
+  if (const char* text = std::getenv("ROIPOOL_NUM_THREADS"); text && *text) {
+    int count = 0;
+    const char* const end = text + std::strlen(text);
+    const auto [stop, error] = std::from_chars(text, end, count);
+    if (error != std::errc() || stop != end || count < 1 || count > kMostThreads)
+      throw std::runtime_error("ROIPOOL_NUM_THREADS is '" + std::string(text) +
+                               "'; expected a whole number from 1 to " +
+                               std::to_string(kMostThreads));
+    return count;
   }
 #ifdef __linux__
   cpu_set_t set;
@@ -31,7 +41,7 @@ int initial_threads() {
 
 class Pool {
  public:
-  std::mutex busy;  // held by the one caller that uses the workers
+  std::atomic_flag busy;  // set by the one caller that uses the workers
 
   void run(int threads, int64_t count, const Task& task) {
     threads = 1 + grow(threads - 1);
@@ -150,8 +160,9 @@ void parallel_for(int threads, int64_t count, const Task& task) {
   threads = int(std::min<int64_t>(threads, count));
   if (threads > 1) {
     Pool& shared = pool();
-    if (std::unique_lock lock(shared.busy, std::try_to_lock); lock.owns_lock()) {
+    if (!shared.busy.test_and_set()) {
       shared.run(threads, count, task);
+      shared.busy.clear();
       return;
     }
   }

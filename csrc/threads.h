@@ -8,12 +8,14 @@ namespace roipool {
 
 // The number used where a call names none: ROIPOOL_NUM_THREADS, else the processors this process
 // may run on.
+inline constexpr int kMostThreads = 1024;
 int default_threads();
 void set_default_threads(int count);
 
 // Calls task(index, worker) for every index in [0, count), on up to `threads` threads of which
-// the caller is one; worker is below `threads`. While another thread holds the pool, and in
-// nested calls, the caller does all the work itself, so that concurrent callers never wait.
+// the caller is one; worker is below `threads` and `count`. A task must not throw. While another
+// thread holds the pool, and in nested calls, the caller does all the work itself, so that
+// concurrent callers never wait.
 void parallel_for(int threads, int64_t count,
                   const std::function<void(int64_t index, int worker)>& task);
 

@@ -93,8 +93,10 @@ def layouts(maps):
         "width first": np.ascontiguousarray(maps.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0),
         "strided": padded[:, :c, 1 : 2 * h + 1 : 2, 2::3],
         "reversed": np.ascontiguousarray(maps[::-1, ::-1, ::-1, ::-1])[::-1, ::-1, ::-1, ::-1],
+        "channels reversed": np.ascontiguousarray(maps[:, ::-1])[:, ::-1],
         "read only": read_only,
         "unaligned strides": record["value"],
+        "unaligned": unaligned(maps),
         "one channel for all": np.broadcast_to(maps[:, :1], maps.shape),
     }
     if maps.dtype.name != "bfloat16":  # ml_dtypes has no swapped form of it
@@ -102,12 +104,21 @@ def layouts(maps):
     return found
 
 
+def unaligned(array):
+    """A copy one byte off every address its dtype is used to."""
+    room = np.zeros(array.nbytes + 1, np.uint8)
+    copy = np.ndarray(array.shape, array.dtype, room, 1)
+    copy[...] = array
+    return copy
+
+
 def assert_same_bits(actual, expected):
     """Equal in shape, dtype and every bit; any NaN equals any other."""
     assert actual.shape == expected.shape
     assert actual.dtype == expected.dtype
     equal = _bits(actual) == _bits(expected)
-    differing = np.argwhere(~(equal | (actual != actual) & (expected != expected)))
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        differing = np.argwhere(~(equal | (actual != actual) & (expected != expected)))
     assert len(differing) == 0, (
         f"{len(differing)} of {actual.size} values differ, the first at {differing[0]}: "
         f"{actual[tuple(differing[0])]!r}, expected {expected[tuple(differing[0])]!r}"

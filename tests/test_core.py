@@ -152,6 +152,37 @@ def test_an_unknown_instruction_set():
     assert "ROIPOOL_ISA is 'sse9', but this machine runs baseline" in done.stderr
 
 
+@pytest.mark.parametrize("text", ["abc", "-3", "4x", "0", "99999999999"])
+def test_a_wrong_number_of_threads_in_the_environment(text):
+    done = subprocess.run(
+        [sys.executable, "-c", "import roipool"],
+        env=os.environ | {"ROIPOOL_NUM_THREADS": text},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert f"ROIPOOL_NUM_THREADS is '{text}'; expected a whole number from 1" in done.stderr
+
+
+DAEMONS = """
+import threading, time, numpy as np, roipool
+data, rois = np.zeros((1, 64, 200, 200), np.float32), np.zeros((500, 5), np.float32)
+rois[:, 3:] = 199
+def pool():
+    while True:
+        roipool.roi_pool(data, rois, 7, return_argmax=True)
+for _ in range(3):
+    threading.Thread(target=pool, daemon=True).start()
+time.sleep(0.3)
+"""
+
+
+def test_the_end_of_a_process_with_threads_in_the_core():
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", DAEMONS], capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_threads_from_the_environment():
     done = subprocess.run(
         [sys.executable, "-c", "import roipool; print(roipool.get_num_threads())"],

@@ -67,6 +67,7 @@ ARGUMENTS = [
     ({"data": DATA.astype(object)}, TypeError, "data has dtype object; .* convert with astype"),
     ({"data": DATA.astype(np.int64)}, TypeError, "data has dtype int64; expected one of float16"),
     ({"data": DATA.astype(bool)}, TypeError, "data has dtype bool"),
+    ({"data": np.ma.masked_less(DATA, 1)}, TypeError, "data is a masked array; its mask would be"),
     ({"data": {1: 2}}, TypeError, "data has dtype object"),
     ({"data": object()}, TypeError, "no door for builtins.object; roipool takes NumPy arrays"),
     ({"rois": np.zeros((3, 4))}, ValueError, r"rois has shape \(3, 4\); " + FORMS),
@@ -95,9 +96,9 @@ ARGUMENTS = [
     ),
     ({"out": OUT.astype(float)}, ValueError, "out has shape .* and dtype float64; expected"),
     ({"out": OUT.astype(">f4")}, ValueError, "out has shape .* and dtype >f4; expected"),
-    ({"out": OUT.swapaxes(2, 3)}, ValueError, "out is read-only or not contiguous; expected"),
-    ({"out": np.broadcast_to(OUT[:, :1], OUT.shape)}, ValueError, "out is read-only or not"),
-    ({"out": DATA.ravel()[:12].reshape(OUT.shape)}, ValueError, "out overlaps another array of"),
+    ({"out": OUT.swapaxes(2, 3)}, ValueError, "out is read-only, unaligned or not contiguous"),
+    ({"out": np.broadcast_to(OUT[:, :1], OUT.shape)}, ValueError, "out is read-only"),
+    ({"out": DATA.ravel()[:12].reshape(OUT.shape)}, ValueError, "out may overlap another array"),
     ({"out": OUT, "return_argmax": True}, TypeError, "out is a ndarray; with return_argmax it is"),
     ({"out": (OUT, OUT), "return_argmax": True}, ValueError, "out has shape .* dtype float32; ex"),
     ({"spatial_scale": 0}, ValueError, "spatial_scale is 0; expected a finite positive number"),
@@ -143,10 +144,18 @@ def test_arguments_backward(changed, error, message):
         roipool.roi_pool_backward(**(arguments | changed))
 
 
-@pytest.mark.parametrize("count", [0, -1, 1.5, "2", True, None])
+@pytest.mark.parametrize("count", [0, -1, 1.5, "2", True, None, 1025, 2**40])
 def test_number_of_threads(count):
-    with pytest.raises(ValueError, match=r"the number of threads is .*; expected a whole number"):
+    with pytest.raises(ValueError, match=r"threads is .*; expected a whole number from 1 to 1024"):
         roipool.set_num_threads(count)
+
+
+@pytest.mark.parametrize("side", [2**31 - 1, 2**29])
+def test_a_map_too_large_to_pack(side):
+    # Broadcast: no memory is behind it, and sizes in bytes pass 2**63.
+    data = np.broadcast_to(np.zeros((1, 1, 1, 1), np.int8), (1, 1, side, side))
+    with pytest.raises(MemoryError):
+        roipool.roi_pool(data, [[0, 0, 0, side - 1, side - 1]], 1)
 
 
 def test_a_result_too_large_to_hold():

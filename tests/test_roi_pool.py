@@ -15,6 +15,7 @@ from cases import (
     odd_boxes,
     odd_maps,
     random_boxes,
+    unaligned,
 )
 from roipool import reference
 
@@ -81,6 +82,30 @@ def test_every_layout(dtype):
         assert_same_bits(values, expected[0])
         assert_same_bits(argmax, expected[1])
         assert_same_bits(roipool.roi_pool(data, rois, 3), expected[0])
+
+
+@pytest.mark.parametrize("width", [1, 3, 15, 17])
+@pytest.mark.parametrize("channels", [1, 3, 16, 17])
+def test_narrow_maps_in_every_layout(channels, width):
+    # Short rows are read beyond their end, but never beyond the array's.
+    rng = np.random.default_rng(width)
+    maps = normal_maps(rng, (2, channels, 3, width))
+    rois = random_boxes(rng, 9, 2, 3, width)
+    expected = roipool.roi_pool(maps, rois, 2)
+    for name, data in layouts(maps).items():
+        if name != "one channel for all":
+            assert_same_bits(roipool.roi_pool(data, rois, 2), expected)
+
+
+def test_regions_in_every_layout():
+    rng = np.random.default_rng(8)
+    data = normal_maps(rng, (2, 3, 9, 9))
+    rows = random_boxes(rng, 12, 2, 9, 9)
+    record = np.zeros(12, [("pad", "i1"), ("row", "f4", 5)])
+    record["row"] = rows
+    expected = roipool.roi_pool(data, rows, 2)
+    for rois in (record["row"], unaligned(rows), np.asfortranarray(rows), rows[::-1].copy()[::-1]):
+        assert_same_bits(roipool.roi_pool(data, rois, 2), expected)
 
 
 def test_layouts_leave_the_input_as_it_was():
@@ -177,6 +202,7 @@ def test_one_array_of_boxes_per_image():
     assert_same_bits(roipool.roi_pool(data, parts, 2), expected)
     assert_same_bits(roipool.roi_pool(data, tuple(parts), 2), expected)
     assert_same_bits(roipool.roi_pool(data, [p.tolist() for p in parts], 2), expected)
+    assert roipool.roi_pool(data, [[], [], []], 2).shape == (0, 4, 2, 2)
     some = [parts[0], np.zeros((0, 4), np.float32), []]
     assert_same_bits(roipool.roi_pool(data, some, 2), expected[: len(parts[0])])
 

@@ -222,3 +222,21 @@ def test_module():
     assert torch.equal(pool(data, rois), roipool.roi_pool(data, rois, 7, 0.0625))
     parameter = torch.nn.Parameter(data)  # a subclass of Tensor
     assert pool(parameter, rois).requires_grad
+
+
+def test_subnormals_are_kept_whatever_a_thread_is_set_to(threads):
+    # The setting is each thread's own: it would make sums depend on who added them.
+    tiny = torch.full((2, 64, 1, 1), 1e-40)
+    half = torch.full((2, 64, 1, 1), 6e-8, dtype=torch.float16)
+    argmax = torch.zeros(tiny.shape, dtype=torch.int32)
+    rois = torch.zeros((2, 5))
+    torch.set_flush_denormal(True)
+    try:
+        for count in (1, 4):
+            threads(count)
+            sums = roipool.roi_pool_backward(tiny, argmax, rois, (1, 64, 1, 1))
+            halves = roipool.roi_pool_backward(half, argmax, rois, (1, 64, 1, 1))
+            assert np.all(sums.numpy().view(np.int32) == 2 * tiny.numpy().view(np.int32)[0, 0])
+            assert np.all(halves.view(torch.int16).numpy() == 2)
+    finally:
+        torch.set_flush_denormal(False)

@@ -17,7 +17,7 @@ def as_rows(rois: Any, images: int) -> np.ndarray:
     if _is_per_image(rois):
         return _join(rois, images)
     rows = _as_real(rois, "rois")
-    if rows.size == 0 and rows.ndim == 1:
+    if rows.size == 0 and rows.shape[-1:] == (0,) and rows.ndim <= 2:  # [], or [] for each image
         rows = rows.reshape(0, 5)
     refuse_shape("rois", rows.shape, 5)
     return rows
@@ -57,7 +57,15 @@ def _as_real(values: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} is ragged; expected {FORMS}") from None
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers, as in {FORMS}")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return as_native(array)
+
+
+def as_native(array: np.ndarray) -> np.ndarray:
+    """The array itself, unless the core cannot walk it: swapped bytes, odd strides or addresses."""
+    whole_strides = all(stride % array.itemsize == 0 for stride in array.strides)
+    if array.dtype.isnative and array.flags.aligned and whole_strides:
+        return array
+    return array.astype(array.dtype.newbyteorder("="), order="C")
 
 
 def refuse_count(boxes: int, images: int) -> None:

@@ -1,4 +1,4 @@
-"""Regions to integer bin edges: the only floor, ceil and round of the library.
+"""Regions to integer bin edges: where every rounding of the library is defined.
 
 Written once against the array-API namespace `xp`, so that NumPy, PyTorch, JAX and their compilers
 give the same bits. Three rules keep it so; each was seen to move edges when broken.

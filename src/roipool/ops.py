@@ -98,7 +98,7 @@ def roi_pool_backward(
         rois: The regions given to `roi_pool`, in either form; only their images matter here.
         data_shape: The shape of `data`, (N, C, H, W).
         out: Memory for the result, an array of shape `data_shape` and the dtype of `grad`. It is
-            overwritten, not added to.
+            overwritten, not added to, also where a position then proves to lie outside the map.
 
     Returns:
         The gradient, of shape `data_shape` and the dtype of `grad`.
@@ -123,8 +123,8 @@ def roi_pool_backward(
         shape = tuple(operator.index(n) for n in data_shape)
     except TypeError:
         raise TypeError(f"data_shape is {data_shape}; expected (N, C, H, W)") from None
-    if len(shape) != 4 or min(shape) < 0:
-        raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W)")
+    if len(shape) != 4 or min(shape) < 0 or max(shape) >= 2**31:
+        raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W), each below 2**31")
     return door_of(grad).roi_pool_backward(grad, argmax, rois, shape, out)
 
 
@@ -147,7 +147,7 @@ def _checked_scale(spatial_scale: Any) -> float:
         scale = float(spatial_scale)
     except (TypeError, ValueError):
         raise TypeError(f"spatial_scale is {spatial_scale!r}; expected one number") from None
-    if not 2.0**-126 <= scale < 2.0**128:  # a normal float32, which is what it is rounded to
+    if not 2.0**-126 <= scale <= 2.0**127:  # a normal float32, which is what it is rounded to
         raise ValueError(
             f"spatial_scale is {spatial_scale!r}; expected a finite positive number, the size of "
             "the feature map / the size of the image, such as 1 / 16"

@@ -1,6 +1,10 @@
 """The number of threads of the native core, in one place for every door."""
 
+import operator
+
 from roipool import _core
+
+MOST = 1024
 
 
 def get_num_threads() -> int:
@@ -17,8 +21,14 @@ def set_num_threads(count: int) -> None:
     No result depends on it: the same bits come out on any number of threads.
 
     Raises:
-        ValueError: `count` is not a whole number from 1 on.
+        ValueError: `count` is not a whole number from 1 to 1024.
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"the number of threads is {count!r}; expected a whole number from 1 on")
-    _core.set_default_threads(count)
+    try:
+        number = 0 if isinstance(count, bool) else operator.index(count)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= MOST:
+        raise ValueError(
+            f"the number of threads is {count!r}; expected a whole number from 1 to {MOST}"
+        )
+    _core.set_default_threads(number)

@@ -21,7 +21,7 @@ def roi_pool(
     out: Any,
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """`roipool.roi_pool` for NumPy arrays; the size and scale have been checked."""
-    data = _native(_as_maps(data))
+    data = boxes.as_native(_as_maps(data))
     images, channels, height, width = data.shape
     rows = boxes.as_rows(rois, images)
     shape = (len(rows), channels, *pooled_size)
@@ -68,8 +68,8 @@ def roi_pool_backward(
     grad_data = _result(out, data_shape, grad.dtype, grad, argmax)
     inside = _core.max_backward(
         grad.dtype.name,
-        _bits(np.ascontiguousarray(_native(grad))),
-        np.ascontiguousarray(argmax, np.int32 if argmax.dtype == np.int32 else np.int64),
+        _bits(np.ascontiguousarray(boxes.as_native(grad))),
+        np.require(argmax, np.int32 if argmax.dtype == np.int32 else np.int64, ["C", "A"]),
         image,
         _bits(grad_data),
     )
@@ -82,6 +82,8 @@ def roi_pool_backward(
 
 
 def _as_maps(data: Any) -> np.ndarray:
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError("data is a masked array; its mask would be lost: fill it with data.filled")
     array = np.asarray(data)
     if array.dtype.name not in DTYPES:
         raise TypeError(
@@ -93,8 +95,8 @@ def _as_maps(data: Any) -> np.ndarray:
             f"data has shape {array.shape}; expected feature maps (N, C, H, W); "
             "add the missing axes with data[None] or reshape"
         )
-    if max(array.shape[2:]) >= 2**31:
-        raise ValueError(f"data has shape {array.shape}; height and width must be below 2**31")
+    if max(array.shape) >= 2**31:
+        raise ValueError(f"data has shape {array.shape}; each axis must be below 2**31")
     return array
 
 
@@ -118,10 +120,10 @@ def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -
         raise TypeError(f"out is a {type(out).__name__}; {expected}")
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out has shape {out.shape} and dtype {out.dtype}; {expected}")
-    if not (out.flags.c_contiguous and out.flags.writeable):
-        raise ValueError(f"out is read-only or not contiguous; {expected}")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError(f"out is read-only, unaligned or not contiguous; {expected}")
     if any(np.may_share_memory(out, array) for array in inputs):
-        raise ValueError(f"out overlaps another array of this call; {expected} of its own")
+        raise ValueError(f"out may overlap another array of this call; {expected} of its own")
     return out
 
 
@@ -131,14 +133,6 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     if not KEPT_FROM <= size < 2**47:
         return np.empty(shape, dtype)
     return _core.memory(size).view(dtype).reshape(shape)
-
-
-def _native(array: np.ndarray) -> np.ndarray:
-    """The array itself, unless the core cannot walk it: swapped bytes, or odd strides."""
-    whole_strides = all(stride % array.itemsize == 0 for stride in array.strides)
-    if array.dtype.isnative and whole_strides:
-        return array
-    return array.astype(array.dtype.newbyteorder("="), order="C")
 
 
 def _bits(array: np.ndarray) -> np.ndarray:
