@@ -82,7 +82,7 @@ def roi_pool_backward(
 
 
 def _as_maps(data: Any) -> np.ndarray:
-    if isinstance(data, np.ma.MaskedArray):
+    if hasattr(data, "mask"):  # asked so, numpy.ma need not be imported
         raise TypeError("data is a masked array; its mask would be lost: fill it with data.filled")
     array = np.asarray(data)
     if array.dtype.name not in DTYPES:
