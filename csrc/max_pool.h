@@ -50,4 +50,24 @@ struct MaxBackward {
 };
 bool max_backward(const Isa&, const MaxBackward&);
 
+// What both directions reckon with.
+inline constexpr int64_t kOwnCache = 1 << 20;  // what stays in a core's own cache
+inline constexpr int64_t kTasksPerThread = 4;
+
+inline int64_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::int8:
+    case DType::uint8: return 1;
+    case DType::float16:
+    case DType::bfloat16:
+    case DType::int16: return 2;
+    case DType::float32:
+    case DType::int32: return 4;
+    case DType::float64: return 8;
+  }
+  __builtin_unreachable();
+}
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 }  // namespace roipool

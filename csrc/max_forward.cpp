@@ -1,11 +1,10 @@
-#include "max_pool.h"
-
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <vector>
 
 #include "isa.h"
+#include "max_pool.h"
 #include "memory.h"
 #include "plan.h"
 #include "threads.h"
@@ -13,30 +12,11 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kOwnCache = 1 << 20;       // what stays in a core's own cache
 constexpr int64_t kLeastBatch = 4 << 20;     // bytes packed at once, however small the call
 constexpr int64_t kMostBatch = 6 << 20;      // and for each thread, however large
 constexpr int64_t kCachedResult = 16 << 20;  // a larger one is written around the caches
 constexpr double kWorkPerThread = 1e5;       // in reads of a vector: less is done sooner alone
-constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kMostRegions = 64;    // in one task
-constexpr int64_t kLeastChannels = 16;  // summed together
-
-int64_t size_of(DType dtype) {
-  switch (dtype) {
-    case DType::int8:
-    case DType::uint8: return 1;
-    case DType::float16:
-    case DType::bfloat16:
-    case DType::int16: return 2;
-    case DType::float32:
-    case DType::int32: return 4;
-    case DType::float64: return 8;
-  }
-  __builtin_unreachable();
-}
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t kMostRegions = 64;         // in one task
 
 // One channel block of one image, packed for all the image's regions.
 struct Unit {
@@ -298,37 +278,6 @@ class Forward {
 
 void max_forward(const Isa& isa, const MaxForward& call) {
   if (call.edges.count * call.shape.channels * call.edges.bins() > 0) Forward(isa, call).run();
-}
-
-bool max_backward(const Isa& isa, const MaxBackward& call) {
-  if (call.shape.channels * call.shape.plane() == 0) return true;
-  const ScatterMax scatter = isa.scatter_max(call.dtype, call.wide);
-  const RegionsByImage by_image(call.image, call.regions, call.shape.images);
-  const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
-  const int64_t plane = call.shape.plane(), channels = call.shape.channels;
-  // Channels summed together: enough for long reads, as many planes as stay in a core's own
-  // cache, and tasks for all threads.
-  const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));
-  const int64_t cached = kOwnCache / std::max<int64_t>(1, plane * sum_bytes);
-  const int64_t shared = call.shape.images * channels / (kTasksPerThread * call.threads);
-  const int64_t group =
-      std::max<int64_t>(1, std::min({std::max<int64_t>(cached, kLeastChannels), shared, channels}));
-  const int64_t groups = ceil_div(channels, group);
-  const int64_t tasks = call.shape.images * groups;
-  const int64_t scratch = bytes < sum_bytes ? bytes_of(group, plane, sum_bytes) : 0;
-  const Workspace sums(bytes_of(scratch, std::min<int64_t>(call.threads, tasks)));
-  std::atomic<bool> inside{true};
-  parallel_for(call.threads, tasks, [&](int64_t task, int worker) {
-    const int64_t image = task / groups, c = task % groups * group;
-    const bool fits = scatter(
-        static_cast<const char*>(call.grad) + c * call.bins * bytes,
-        static_cast<const char*>(call.argmax) + c * call.bins * index_bytes, by_image.list(image),
-        by_image.count(image), channels * call.bins, call.bins, std::min(group, channels - c),
-        plane, static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
-        sums.at(worker * scratch));
-    if (!fits) inside = false;
-  });
-  return inside;
 }
 
 }  // namespace roipool

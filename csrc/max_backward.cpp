@@ -1,0 +1,44 @@
+#include <algorithm>
+#include <atomic>
+
+#include "max_pool.h"
+#include "memory.h"
+#include "plan.h"
+#include "threads.h"
+
+namespace roipool {
+
+constexpr int64_t kLeastChannels = 16;  // summed together
+
+bool max_backward(const Isa& isa, const MaxBackward& call) {
+  if (call.shape.channels * call.shape.plane() == 0) return true;
+  const ScatterMax scatter = isa.scatter_max(call.dtype, call.wide);
+  const RegionsByImage by_image(call.image, call.regions, call.shape.images);
+  const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
+  const int64_t plane = call.shape.plane(), channels = call.shape.channels;
+  // Channels summed together: enough for long reads, as many planes as stay in a core's own
+  // cache, and tasks for all threads.
+  const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));
+  const int64_t cached = kOwnCache / std::max<int64_t>(1, plane * sum_bytes);
+  const int64_t shared = call.shape.images * channels / (kTasksPerThread * call.threads);
+  const int64_t group =
+      std::max<int64_t>(1, std::min({std::max<int64_t>(cached, kLeastChannels), shared, channels}));
+  const int64_t groups = ceil_div(channels, group);
+  const int64_t tasks = call.shape.images * groups;
+  const int64_t scratch = bytes < sum_bytes ? bytes_of(group, plane, sum_bytes) : 0;
+  const Workspace sums(bytes_of(scratch, std::min<int64_t>(call.threads, tasks)));
+  std::atomic<bool> inside{true};
+  parallel_for(call.threads, tasks, [&](int64_t task, int worker) {
+    const int64_t image = task / groups, c = task % groups * group;
+    const bool fits = scatter(
+        static_cast<const char*>(call.grad) + c * call.bins * bytes,
+        static_cast<const char*>(call.argmax) + c * call.bins * index_bytes, by_image.list(image),
+        by_image.count(image), channels * call.bins, call.bins, std::min(group, channels - c),
+        plane, static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
+        sums.at(worker * scratch));
+    if (!fits) inside = false;
+  });
+  return inside;
+}
+
+}  // namespace roipool
