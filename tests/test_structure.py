@@ -34,9 +34,10 @@ ALLOWED = {
     "geometry": set(),
     "reference": set(),
     "boxes": set(),
+    "checks": set(),
     "bins": {"_core", "boxes", "geometry"},
     "doors/__init__": {"doors"},
-    **{door: {"_core", "bins", "boxes", "geometry", *files_of(door)} for door in DOORS},
+    **{door: {"_core", "bins", "boxes", "checks", "geometry", *files_of(door)} for door in DOORS},
 }
 
 

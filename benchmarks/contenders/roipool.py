@@ -8,28 +8,29 @@ ABOUT = f"{roipool.__version__} ({_core.isa()})"
 AGREES = "bits"
 
 
-def _pool(case: Case, return_argmax: bool):
+def pool(case: Case, return_argmax: bool, **options):
     return roipool.roi_pool(
         case.data,
         case.rois,
         case.pooled_size,
         case.spatial_scale,
         return_argmax=return_argmax,
+        **options,
     )
 
 
 def forward(case: Case):
-    return lambda: (_pool(case, return_argmax=False),)
+    return lambda: (pool(case, return_argmax=False),)
 
 
 def train(case: Case):
     def run():
-        values, argmax = _pool(case, return_argmax=True)
+        values, argmax = pool(case, return_argmax=True)
         return values, roipool.roi_pool_backward(case.grad, argmax, case.rois, case.data.shape)
 
     return run
 
 
 def backward(case: Case):
-    _, argmax = _pool(case, return_argmax=True)
+    _, argmax = pool(case, return_argmax=True)
     return lambda: (roipool.roi_pool_backward(case.grad, argmax, case.rois, case.data.shape),)

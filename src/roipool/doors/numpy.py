@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from roipool import _core, bins, boxes, geometry
+from roipool import _core, bins, boxes, checks, geometry
+from roipool.checks import DTYPES
 
-DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32")
-FLOATS = DTYPES[:4]
 KEPT_FROM = 2**17  # bytes
 
 
@@ -25,7 +24,8 @@ def roi_pool(
     images, channels, height, width = data.shape
     rows = boxes.as_rows(rois, images)
     shape = (len(rows), channels, *pooled_size)
-    given, given_argmax = _pair(out) if return_argmax else (out, None)
+    pair = return_argmax and out is not None
+    given, given_argmax = checks.values_and_argmax(out) if pair else (out, None)
     values = _result(given, shape, data.dtype, data)
     argmax = None
     if return_argmax:
@@ -47,15 +47,9 @@ def roi_pool_backward(
 ) -> np.ndarray:
     """`roipool.roi_pool_backward` for NumPy arrays."""
     grad, argmax = np.asarray(grad), np.asarray(argmax)
-    images, channels, height, width = data_shape
+    images, _, height, width = data_shape
     rows = boxes.as_rows(rois, images)
-    if grad.dtype.name not in FLOATS:
-        raise TypeError(f"grad has dtype {grad.dtype}; a gradient is one of {', '.join(FLOATS)}")
-    if grad.ndim != 4 or grad.shape[:2] != (len(rows), channels):
-        raise ValueError(
-            f"grad has shape {grad.shape}; expected ({len(rows)}, {channels}, h, w) for "
-            f"{len(rows)} rois and data_shape {data_shape}"
-        )
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), data_shape)
     if argmax.shape != grad.shape or argmax.dtype.kind not in "iu":
         raise ValueError(
             f"argmax has shape {argmax.shape} and dtype {argmax.dtype}; expected {grad.shape} "
@@ -73,11 +67,7 @@ def roi_pool_backward(
         image,
         _bits(grad_data),
     )
-    if not inside:
-        raise IndexError(
-            f"argmax holds positions outside the map of {height} x {width} pixels; expected "
-            f"-1 to {height * width - 1}: was it made with the same data_shape?"
-        )
+    checks.refuse_argmax_outside(inside, height, width)
     return grad_data
 
 
@@ -98,16 +88,6 @@ def _as_maps(data: Any) -> np.ndarray:
     if max(array.shape) >= 2**31:
         raise ValueError(f"data has shape {array.shape}; each axis must be below 2**31")
     return array
-
-
-def _pair(out: Any) -> tuple[Any, Any]:
-    if out is None:
-        return None, None
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise TypeError(
-            f"out is a {type(out).__name__}; with return_argmax it is a pair (values, argmax)"
-        )
-    return out
 
 
 def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -> np.ndarray:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roipool import boxes, geometry
+from roipool import boxes, checks, geometry
+from roipool.checks import DTYPES
 from roipool.doors.torch.derivatives import is_differentiated
-from roipool.doors.torch.kernels import DTYPES, FLOATS, NAMES, argmax_dtype
+from roipool.doors.torch.kernels import NAMES, argmax_dtype
 from roipool.doors.torch.operators import operators
 
 
@@ -42,7 +43,7 @@ def roi_pool(
     rows = _as_rows(rois, data.shape[0])
     if out is not None:
         shape = (rows.shape[0], data.shape[1], *pooled_size)
-        values, argmax = _pair(out) if return_argmax else (out, None)
+        values, argmax = checks.values_and_argmax(out) if return_argmax else (out, None)
         _check_out(values, shape, data.dtype, data, rows)
         if argmax is not None:
             _check_out(argmax, shape, argmax_dtype(data), data, rows)
@@ -57,15 +58,8 @@ def roi_pool_backward(
 ) -> Any:
     """`roipool.roi_pool_backward` for tensors."""
     _check_tensor("grad", grad)
-    if NAMES.get(grad.dtype) not in FLOATS:
-        raise TypeError(f"grad has dtype {grad.dtype}; a gradient is one of {', '.join(FLOATS)}")
     rows = _as_rows(rois, data_shape[0])
-    count, channels = rows.shape[0], data_shape[1]
-    if grad.ndim != 4 or grad.shape[0] != count or grad.shape[1] != channels:
-        raise ValueError(
-            f"grad has shape {tuple(grad.shape)}; expected ({count}, {channels}, h, w) for "
-            f"{count} rois and data_shape {data_shape}"
-        )
+    checks.refuse_grad(grad.dtype, NAMES.get(grad.dtype), grad.shape, rows.shape[0], data_shape)
     argmax = torch.as_tensor(argmax)
     _check_tensor("argmax", argmax)
     if argmax.shape != grad.shape or argmax.dtype not in (torch.int32, torch.int64):
@@ -78,14 +72,6 @@ def roi_pool_backward(
         operators.roi_pool_backward_out.default(grad, argmax, rows, out)
         return out
     return operators.roi_pool_backward.default(grad, argmax, rows, data_shape)
-
-
-def _pair(out: Any) -> tuple[Any, Any]:
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise TypeError(
-            f"out is a {type(out).__name__}; with return_argmax it is a pair (values, argmax)"
-        )
-    return out
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: torch.dtype, *inputs: Tensor) -> None:

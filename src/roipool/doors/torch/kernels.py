@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roipool import _core, bins, boxes, geometry
+from roipool import _core, bins, boxes, checks, geometry
+from roipool.checks import DTYPES
 
-FLOATS = ("float16", "bfloat16", "float32", "float64")
-DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32")
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
 
 
@@ -76,11 +75,7 @@ def _scatter(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> N
         _bits(grad_data),
         _threads(),
     )
-    if not inside:
-        raise IndexError(
-            f"argmax holds positions outside the map of {height} x {width} pixels; expected "
-            f"-1 to {height * width - 1}: was it made with the same data_shape?"
-        )
+    checks.refuse_argmax_outside(inside, height, width)
 
 
 def _gather(data: Tensor, argmax: Tensor, rois: Tensor) -> Tensor:
