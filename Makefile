@@ -1,4 +1,4 @@
-# make demo and make test need Python 3.11 or later, make and a C++ compiler; all else is
+# make demo, make example and make test need Python 3.11 or later, make and a C++ compiler; all else is
 # installed into .venv. Nothing outside this folder but pip's cache is written.
 PYTHON ?= python3
 VENV := .venv
@@ -8,10 +8,13 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo test lint format bench bench-check clean
+.PHONY: demo example test lint format bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
+
+example: $(VENV)/example
+	$(BIN)/python -m examples.fast_rcnn $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest
@@ -45,6 +48,6 @@ $(BIN)/python:
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
+$(VENV)/demo $(VENV)/example $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
