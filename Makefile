@@ -13,6 +13,8 @@ export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
 
+# Threads that spin while they wait stop each other where another program has a core.
+example: export OMP_WAIT_POLICY ?= passive
 example: $(VENV)/example
 	$(BIN)/python -m examples.fast_rcnn $(ARGS)
 

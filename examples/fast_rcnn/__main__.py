@@ -61,7 +61,9 @@ def main(
     _tell_precision(precision, mean, test_scenes)
     draw_losses(trained.losses, output / "losses.png")
     draw_detections(scenes[:PICTURED], found[:PICTURED], output / "detections.png")
-    np.savetxt(output / "losses.csv", trained.losses, "%.17g", ",", header="classes,boxes")
+    np.savetxt(
+        output / "losses.csv", trained.losses, "%.17g", ",", header="classes,boxes", comments=""
+    )
     known = [None if np.isnan(value) else value for value in precision]
     figures = {"map": mean, "precision": known, "seconds": vars(trained.seconds)}
     (output / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
