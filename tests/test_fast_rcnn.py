@@ -1,5 +1,6 @@
 """The example: its parts, and a training of a few steps."""
 
+import doctest
 import sys
 import time
 
@@ -13,7 +14,7 @@ pytest.importorskip("typer")
 
 import torch
 import typer
-from examples.fast_rcnn import scenes
+from examples.fast_rcnn import boxes, scenes
 from examples.fast_rcnn.__main__ import main
 from examples.fast_rcnn.boxes import decode, encode, iou, suppressed
 from examples.fast_rcnn.evaluation import DIGITS, Detections, average_precision, detect
@@ -39,6 +40,13 @@ def _torch_as_before():
 def random_boxes(count):
     first, size = np.random.default_rng(count).uniform(1, 60, (2, count, 2))
     return np.concatenate([first, first + size - 1], axis=1)
+
+
+@pytest.mark.parametrize("module", [boxes, scenes], ids=["boxes", "scenes"])
+def test_docstrings(module):
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0
 
 
 def test_a_scene_depends_on_its_split_seed_and_number_alone():
@@ -81,26 +89,26 @@ def test_proposals_cover_the_digits():
 
 
 def test_iou_counts_pixels():
-    boxes = np.array([[0, 0, 9, 9], [5, 0, 14, 9], [10, 0, 12, 9], [3, 3, 3, 3]])
-    assert iou(boxes[:1], boxes) == pytest.approx(np.array([[1, 50 / 150, 0, 1 / 100]]))
+    several = np.array([[0, 0, 9, 9], [5, 0, 14, 9], [10, 0, 12, 9], [3, 3, 3, 3]])
+    assert iou(several[:1], several) == pytest.approx(np.array([[1, 50 / 150, 0, 1 / 100]]))
 
 
 def test_decode_undoes_encode():
-    boxes, proposals = random_boxes(50), random_boxes(51)[:50]
-    offsets = encode(boxes, proposals)
-    assert decode(offsets, proposals) == pytest.approx(boxes)
-    assert encode(boxes, boxes) == pytest.approx(np.zeros((50, 4)))
+    objects, proposals = random_boxes(50), random_boxes(51)[:50]
+    offsets = encode(objects, proposals)
+    assert decode(offsets, proposals) == pytest.approx(objects)
+    assert encode(objects, objects) == pytest.approx(np.zeros((50, 4)))
     # A box of twice the width, one width to the right: (1, 0, log 2, 0), over the spread.
     one = encode(np.array([[5.0, 0, 24, 9]]), np.array([[0.0, 0, 9, 9]]))
     assert one == pytest.approx(np.array([[10, 0, np.log(2) / 0.2, 0]]))
 
 
 def test_suppression_keeps_the_best_of_those_that_overlap():
-    boxes = random_boxes(60)
+    found = random_boxes(60)
     scores = np.random.default_rng(0).permutation(60) / 60
-    kept = suppressed(boxes, scores, 0.3)
+    kept = suppressed(found, scores, 0.3)
     assert (np.diff(scores[kept]) < 0).all()
-    overlaps = iou(boxes, boxes[kept]) > 0.3
+    overlaps = iou(found, found[kept]) > 0.3
     for i in range(60):
         better = overlaps[i] & (scores[kept] > scores[i])
         assert better.any() == (i not in kept)
@@ -187,8 +195,8 @@ def test_average_precision_is_cocos():
     )
 
     def precision(*found):
-        boxes, labels, scores = (np.array(column) for column in zip(*found, strict=True))
-        return average_precision([drawn], [Detections(boxes, labels, scores)])[7]
+        columns = (np.array(column) for column in zip(*found, strict=True))
+        return average_precision([drawn], [Detections(*columns)])[7]
 
     first, second = drawn.boxes
     right, also_right, wrong = (first, 7, 0.9), (second, 7, 0.8), (first + 100, 7, 0.95)

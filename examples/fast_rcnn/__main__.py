@@ -61,12 +61,7 @@ def main(
     _tell_precision(precision, mean, test_scenes)
     draw_losses(trained.losses, output / "losses.png")
     draw_detections(scenes[:PICTURED], found[:PICTURED], output / "detections.png")
-    np.savetxt(
-        output / "losses.csv", trained.losses, "%.17g", ",", header="classes,boxes", comments=""
-    )
-    known = [None if np.isnan(value) else value for value in precision]
-    figures = {"map": mean, "precision": known, "seconds": vars(trained.seconds)}
-    (output / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    _save_figures(trained, precision, output)
     console.print(f"losses.png, detections.png, losses.csv and figures.json are in {output}")
     if not mean >= EXPECTED:
         console.print(f"[bold red]mAP {mean:.3f} is below {EXPECTED}[/]: train for more steps")
@@ -126,6 +121,16 @@ def _tell_precision(precision: np.ndarray, mean: float, count: int) -> None:
     each = ", ".join(f"{digit}: {value:.2f}" for digit, value in enumerate(precision))
     console.print(f"average precision at IoU 0.5 by digit: {each}")
     console.print(f"[bold]mAP@0.5 {mean:.3f}[/] on {count} held-out scenes (COCO's definition)")
+
+
+def _save_figures(trained: Trained, precision: np.ndarray, output: Path) -> None:
+    """The losses of every step, with all their digits, and what the run came to."""
+    path = output / "losses.csv"
+    np.savetxt(path, trained.losses, "%.17g", ",", header="classes,boxes", comments="")
+    known = [None if np.isnan(value) else value for value in precision]
+    mean, seconds = float(np.nanmean(precision)), vars(trained.seconds)
+    figures = {"map": mean, "precision": known, "seconds": seconds}
+    (output / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

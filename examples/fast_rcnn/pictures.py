@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from examples.fast_rcnn.boxes import iou
 from examples.fast_rcnn.evaluation import MATCHES, Detections
 from examples.fast_rcnn.scenes import Scene
 
-SHOWN = 0.5  # score of a detection in the picture, at least
+SHOWN = 0.7  # score of a detection in the picture, at least
 # Told apart by colour-blind eyes (after Okabe and Ito).
 TRUTH, RIGHT, WRONG = "white", "#56B4E9", "#E69F00"
 CLASSES, BOXES, INK, FAINT = "#0072B2", "#D55E00", "#1a1a1a", "#777777"
@@ -43,12 +43,8 @@ def draw_losses(losses: np.ndarray, path: Path) -> None:
 def draw_detections(scenes: Sequence[Scene], found: Sequence[Detections], path: Path) -> None:
     """Scenes as they are in one row, as they were detected in another."""
     size = 1.9  # inches
-    figure = Figure((size * len(scenes) + 0.3, 2 * size + 0.45), facecolor="white")
+    figure = Figure((size * len(scenes), 2 * size + 0.3), facecolor="white", layout="constrained")
     grid = figure.subplots(2, len(scenes), squeeze=False)
-    figure.subplots_adjust(
-        left=0.3 / figure.get_figwidth(), right=1, bottom=0.45 / figure.get_figheight(), top=1,
-        wspace=0.02, hspace=0.02,
-    )  # fmt: skip
     for scene, detections, (above, below) in zip(scenes, found, grid.T, strict=True):
         for axes in (above, below):
             axes.imshow(scene.image, interpolation="bicubic")
@@ -59,19 +55,15 @@ def draw_detections(scenes: Sequence[Scene], found: Sequence[Detections], path: 
         for k in np.flatnonzero(detections.scores >= SHOWN):
             box, label = detections.boxes[k], detections.labels[k]
             colour = RIGHT if _is_right(scene, box, label) else WRONG
-            _draw_box(below, box, f"{label}  {detections.scores[k]:.0%}", colour)
+            _draw_box(below, box, str(label), colour)
     for axes, name in zip(grid[:, 0], ("truth", "detections"), strict=True):
         axes.set_ylabel(name, size=11, color=INK)
-    for x, colour, text in (
-        (0.3, RIGHT, f"right: the digit, at IoU {MATCHES} or more"),
-        (3.6, WRONG, "wrong"),
-    ):
-        inches = figure.get_figwidth(), figure.get_figheight()
-        figure.patches.append(
-            Rectangle((x / inches[0], 0.15 / inches[1]), 0.2 / inches[0], 0.15 / inches[1],
-                      transform=figure.transFigure, color=colour)
-        )  # fmt: skip
-        figure.text((x + 0.28) / inches[0], 0.17 / inches[1], text, size=10, color=INK)
+    legend = {
+        f"right: the digit, at IoU {MATCHES} or more": RIGHT,
+        f"wrong; only scores of {SHOWN} or more are drawn": WRONG,
+    }
+    patches = [Patch(color=colour, label=text) for text, colour in legend.items()]
+    figure.legend(handles=patches, loc="outside lower left", ncols=2, frameon=False)
     figure.savefig(path, dpi=150)
 
 

@@ -60,7 +60,7 @@ def scene(split: Split, seed: int, index: int) -> Scene:
     Example:
         >>> one = scene("test", seed=0, index=3)
         >>> one.image.shape, one.boxes.shape, one.labels
-        ((160, 160, 3), (3, 4), array([9, 1, 6]))
+        ((160, 160, 3), (2, 4), array([3, 6]))
     """
     rng = stream(seed, split, index)
     canvas = _background(split, rng).astype(np.float32)
