@@ -20,6 +20,9 @@ struct Memory {
 Memory* take_memory(std::size_t bytes);  // at least so many; throws std::bad_alloc
 void give_back(Memory*) noexcept;
 
+// For fresh memory of any origin: the whole huge pages in it then cost one fault each.
+void ask_for_huge_pages(void* start, std::size_t bytes) noexcept;
+
 // The product of sizes; throws std::bad_alloc where it is more than there can be.
 template <class... Size>
 int64_t bytes_of(Size... sizes) {

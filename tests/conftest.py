@@ -13,6 +13,8 @@ def poisoned_empty(*args, **kwargs):
 
 
 def poisoned(array):
+    if array.dtype == object:
+        return array
     array.reshape(-1).view(np.uint8).fill(0xFF if array.dtype.kind == "f" else 0x5A)
     return array
 

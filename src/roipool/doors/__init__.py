@@ -16,9 +16,21 @@ def _torch() -> ModuleType:
     return torch
 
 
+def _jax() -> ModuleType:
+    from roipool.doors import jax
+
+    return jax
+
+
 # The package that an array's type comes from, and what imports its door: by a statement each,
 # which torch.compile can follow, unlike importlib.
-_DOORS = {"numpy": _numpy, "builtins": _numpy, "torch": _torch}
+_DOORS = {
+    "numpy": _numpy,
+    "builtins": _numpy,
+    "torch": _torch,
+    "jax": _jax,  # tracers
+    "jaxlib": _jax,  # arrays
+}
 
 
 def door_of(data: Any) -> ModuleType:
