@@ -16,6 +16,12 @@ def _torch() -> ModuleType:
     return torch
 
 
+def _spox() -> ModuleType:
+    from roipool.doors import spox
+
+    return spox
+
+
 def _dlpack() -> ModuleType:
     from roipool.doors import dlpack
 
@@ -24,7 +30,7 @@ def _dlpack() -> ModuleType:
 
 # The package that an array's type comes from, and what imports its door: by a statement each,
 # which torch.compile can follow, unlike importlib.
-_DOORS = {"numpy": _numpy, "builtins": _numpy, "torch": _torch}
+_DOORS = {"numpy": _numpy, "builtins": _numpy, "torch": _torch, "spox": _spox}
 
 
 def door_of(data: Any) -> ModuleType:
