@@ -242,16 +242,18 @@ def test_no_more_than_the_protocol_is_needed():
     assert_same_bits(values.values, OUT + 1)
 
 
-@pytest.mark.skipif("mlx.core" not in INSTALLED, reason="MLX is not installed")
 def test_mlx_has_no_float64_result():
+    pytest.importorskip("mlx", reason="MLX is not installed")
     with pytest.raises(
         TypeError, match=r"result has dtype float64, which .* takes back as float32"
     ):
         roipool.roi_pool(maker("mlx.core")(MAPS.astype(np.float64)), BOX, 2)
 
 
-@pytest.mark.parametrize("name", sorted({"mlx.core", "paddle"} & set(INSTALLED)))
+@pytest.mark.parametrize("name", ["mlx.core", "paddle"])
 def test_bfloat16(name):
+    if name not in INSTALLED:
+        pytest.skip(f"{name} is not installed")
     data = maker(name)(MAPS).astype(import_module(name).bfloat16)
     with pytest.raises(TypeError, match=r"data, .*bfloat16, gives NumPy no view .*\(Unsupported"):
         roipool.roi_pool(data, BOX, 2)
