@@ -61,6 +61,11 @@ def max_bins(
     return Bins(image, rows, cols)
 
 
+def beside_the_map(spatial_scale: float) -> list[float]:
+    """A row whose bins are empty on every map: a padding row, where one cannot be told."""
+    return [0.0, *[-2.0 / spatial_scale] * 4]
+
+
 def float_type(xp: Any, data_dtype: Any, rois_dtype: Any) -> Any:
     """F: half-precision features must not round coordinates."""
     return xp.float64 if data_dtype == xp.float64 and rois_dtype == xp.float64 else xp.float32

@@ -30,9 +30,10 @@ def roi_pool(
     row-major order wins.
 
     Args:
-        data: Feature maps (N, C, H, W), a NumPy array or a PyTorch tensor on the CPU: float16,
-            bfloat16, float32, float64, int8, uint8, int16 or int32, of any strides; channels-last
-            memory is used as it lies.
+        data: Feature maps (N, C, H, W), a NumPy array, a PyTorch tensor or any array with DLPack
+            on the CPU: float16, bfloat16, float32, float64, int8, uint8, int16 or int32, of any
+            strides; channels-last memory is used as it lies. Or a value of spox's ONNX graphs:
+            see `roipool.onnx`.
         rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
             N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
             out, no gradient.
@@ -50,7 +51,8 @@ def roi_pool(
         int32 (int64 where H * W does not fit), -1 where nothing was pooled.
 
         Of tensors, tensors: differentiable with respect to `data`, any number of times, in both
-        modes, under torch.func and torch.compile; channels-last where `data` is.
+        modes, under torch.func and torch.compile; channels-last where `data` is. Of another
+        library's arrays, its own, without derivatives.
 
     Raises:
         IndexError: A batch index is N or more.
