@@ -68,6 +68,9 @@ void give_back(Memory* memory) noexcept {
   Kept& store = kept();
   std::unique_lock lock(store.mutex, std::try_to_lock);
   if (!lock.owns_lock() || memory->size > kMostKept) return release(memory);
+#ifdef MADV_FREE
+  if (memory->size >= 2 * kHugePage) madvise(memory->start, memory->size, MADV_FREE);
+#endif
   memory->older = store.newest;
   store.newest = memory;
   Memory** at = &store.newest;

@@ -1,6 +1,7 @@
 // Memory for results and for work, aligned to cache lines and on huge pages where it is large.
 // What is given back is kept for the next call, up to a limit: a loop would otherwise spend as
-// long in the system's clearing of fresh pages as in its own work.
+// long in the system's clearing of fresh pages as in its own work. Meanwhile the system may take
+// the pages, should it run short.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,7 @@
 
 namespace roipool {
 
-inline constexpr std::size_t kMostKept = 64 << 20;
+inline constexpr std::size_t kMostKept = 256 << 20;
 
 struct Memory {
   void* start;
