@@ -55,17 +55,16 @@ ffi::Error forward(ffi::AnyBuffer data, Ints image, Ints rows, Ints cols, ffi::R
   auto argmax = rets.get<ffi::AnyBuffer>(1);
   const Shape shape = shape_of(data);
   const bool asked = argmax.has_value();
-  const MaxForward call{
-      dtype_of(data),
-      data.untyped_data(),
-      shape,
-      {shape.channels * shape.plane(), shape.plane(), shape.width, 1},
-      {image.dimensions()[0], image.typed_data(), rows.typed_data(), cols.typed_data(),
-       rows.dimensions()[1], cols.dimensions()[1]},
-      memory_of(**values),
-      asked ? memory_of(**argmax) : nullptr,
-      asked && (*argmax)->element_type() == ffi::S64,
-      default_threads()};
+  const MaxForward call{dtype_of(data),
+                        data.untyped_data(),
+                        shape,
+                        {shape.channels * shape.plane(), shape.plane(), shape.width, 1},
+                        {image.dimensions()[0], image.typed_data(), rows.typed_data(),
+                         cols.typed_data(), rows.dimensions()[1], cols.dimensions()[1]},
+                        memory_of(**values),
+                        asked ? memory_of(**argmax) : nullptr,
+                        asked && (*argmax)->element_type() == ffi::S64,
+                        default_threads()};
   return run([&] { max_forward(chosen_isa(), call); });
 }
 
@@ -73,32 +72,20 @@ ffi::Error forward(ffi::AnyBuffer data, Ints image, Ints rows, Ints cols, ffi::R
 ffi::Error backward(ffi::AnyBuffer grad, ffi::AnyBuffer argmax, Ints image,
                     ffi::Result<ffi::AnyBuffer> grad_data) {
   const auto n = grad.dimensions();
-  const MaxBackward call{dtype_of(grad),
-                         grad.untyped_data(),
-                         argmax.untyped_data(),
-                         argmax.element_type() == ffi::S64,
-                         image.typed_data(),
-                         n[0],
-                         n[2] * n[3],
-                         memory_of(*grad_data),
-                         shape_of(*grad_data),
-                         default_threads()};
+  const MaxBackward call{dtype_of(grad),        grad.untyped_data(),
+                         argmax.untyped_data(), argmax.element_type() == ffi::S64,
+                         image.typed_data(),    n[0],
+                         n[2] * n[3],           memory_of(*grad_data),
+                         shape_of(*grad_data),  default_threads()};
   return run([&] { max_backward(chosen_isa(), call); });
 }
 
-XLA_FFI_DEFINE_HANDLER(forward_handler, forward,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<Ints>()
-                           .Arg<Ints>()
-                           .Arg<Ints>()
-                           .RemainingRets());
-XLA_FFI_DEFINE_HANDLER(backward_handler, backward,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<Ints>()
-                           .Ret<ffi::AnyBuffer>());
+XLA_FFI_DEFINE_HANDLER(
+    forward_handler, forward,
+    ffi::Ffi::Bind().Arg<ffi::AnyBuffer>().Arg<Ints>().Arg<Ints>().Arg<Ints>().RemainingRets());
+XLA_FFI_DEFINE_HANDLER(
+    backward_handler, backward,
+    ffi::Ffi::Bind().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<Ints>().Ret<ffi::AnyBuffer>());
 
 }  // namespace
 

@@ -1,6 +1,8 @@
 """Maps and regions spread over eight devices, without gathering the maps on any of them."""
 
+import doctest
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,3 +73,10 @@ def test_each_device_pools_what_it_has(by, data, rois):
         assert "roipool_max_forward" in text
         assert "all-gather" not in text
         assert ("all-reduce" in text) == (by == "regions" and program is gradient)
+
+
+def test_the_page_on_jax():
+    page = Path(__file__).parent.parent / "docs" / "jax.md"
+    results = doctest.testfile(str(page), module_relative=False)
+    assert results.attempted > 0
+    assert results.failed == 0
