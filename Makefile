@@ -1,5 +1,5 @@
-# make demo and make test need Python 3.11 or later, make and a C++ compiler; all else is
-# installed into .venv. Nothing outside this folder but pip's cache is written.
+# make demo, make example and make test need Python 3.11 or later, make and a C++ compiler; all
+# else is installed into .venv. Nothing outside this folder but pip's cache is written.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,10 +8,15 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo test test-doors lint format bench bench-check clean
+.PHONY: demo example test test-doors lint format bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
+
+# Threads that spin while they wait stop each other where another program has a core.
+example: export OMP_WAIT_POLICY ?= passive
+example: $(VENV)/example
+	$(BIN)/python -m examples.fast_rcnn $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest
@@ -56,6 +61,6 @@ $(DOORS)/ready: $(NATIVE) | $(BIN)/python
 	$(DOORS)/bin/python -W ignore -c 'import array_api_strict, mlx.core, paddle, pyarrow'
 	@touch $@
 
-$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
+$(VENV)/demo $(VENV)/example $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks import machine, report
 from benchmarks.agreement import DisagreementError
-from benchmarks.contenders import FLOORS, OURS, importable
+from benchmarks.contenders import FLOORS, importable
 from benchmarks.processes import Contender
 from benchmarks.runs import measure
 from benchmarks.workloads import MAIN, WORKLOADS, Workload, chosen
@@ -24,6 +24,7 @@ Peers = Annotated[
         "once more on so many threads; or both. Peers that this Python has run unasked."
     ),
 ]
+Against = Annotated[str, typer.Option(help="The contender whose time is 1 in every ratio.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Turns of each contender.")]
 Threads = Annotated[int, typer.Option(min=1, help="Of every contender.")]
 Limit = Annotated[float, typer.Option(help="Seconds that a turn may take.")]
@@ -39,10 +40,11 @@ def main(
     limit: Limit = 120,
     json: Json = None,
     markdown: Markdown = None,
+    against: Against = "roipool",
 ) -> None:
     """roipool beside its peers: agreement first, then times."""
     try:
-        workloads, contenders = chosen(workload), lineup(peer, threads)
+        workloads, contenders = chosen(workload), lineup(peer, threads, against)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     about = {**machine.describe(), "threads": str(threads), "rounds": str(rounds)}
@@ -79,12 +81,15 @@ def measured(
     return results
 
 
-def lineup(peers: list[str], threads: int) -> list[Contender]:
-    """roipool first, then every peer at hand or named, then the floors."""
-    unasked = [Contender.parse(name, threads) for name in (*OURS, *importable())]
+def lineup(peers: list[str], threads: int, against: str) -> list[Contender]:
+    """The one to compare with, the rest of ours, every peer at hand or named, then the floors."""
+    unasked = [Contender.parse(name, threads) for name in importable()]
     named = [Contender.parse(peer, threads) for peer in peers]
     floors = [Contender.parse(name, threads) for name in FLOORS]
-    return list({contender.name: contender for contender in (*unasked, *named, *floors)}.values())
+    found = {contender.name: contender for contender in (*unasked, *named, *floors)}
+    if against not in found:
+        raise ValueError(f"no contender {against!r} to compare with; there are {', '.join(found)}")
+    return [found.pop(against), *found.values()]
 
 
 if __name__ == "__main__":

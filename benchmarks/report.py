@@ -11,7 +11,7 @@ from benchmarks.contenders import FLOORS
 from benchmarks.runs import Outcome
 from benchmarks.workloads import Workload
 
-Results = Mapping[Workload, Sequence[Outcome]]  # the first outcome is roipool's
+Results = Mapping[Workload, Sequence[Outcome]]  # the first is what the others are compared with
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
@@ -41,9 +41,9 @@ def markdown(results: Results, about: Mapping[str, str]) -> str:
     """One table of all workloads, with a column for each contender, and what explains it."""
     names = [outcome.contender.name for outcome in next(iter(results.values()))]
     lines = [
-        "Milliseconds, the median over rounds; in brackets how many times roipool's, the median",
-        "of ratios paired by round. Extra: MiB that roipool's first call took at its peak, beyond",
-        "input and result.",
+        f"Milliseconds, the median over rounds; in brackets how many times {names[0]}'s, the",
+        f"median of ratios paired by round. Extra: MiB that {names[0]}'s first call took at its",
+        "peak, beyond input and result.",
         "",
         f"| workload | {' | '.join(names)} | extra |",
         f"| --- |{' ---: |' * len(names)} ---: |",

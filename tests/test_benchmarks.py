@@ -64,6 +64,37 @@ def test_command_measures_and_reports(tmp_path, monkeypatch, capsys):
     assert "bit for bit" in capsys.readouterr().out
 
 
+def test_ratios_may_be_to_another_contender(tmp_path, monkeypatch):
+    monkeypatch.setitem(WORKLOADS, "tiny", TINY)
+    markdown = tmp_path / "times.md"
+    command.main(["tiny"], [], 1, 1, 30, markdown=markdown, against="roipool_out")
+    written = markdown.read_text()
+    assert "| workload | roipool_out | roipool |" in written
+    assert "how many times roipool_out's" in written
+    with pytest.raises(ValueError, match="no contender 'torhc' to compare with; there are roipool"):
+        command.lineup([], 1, "torhc")
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="PyTorch is not installed")
+@pytest.mark.parametrize(
+    "tiny",
+    [
+        TINY,
+        replace(TINY, mode="train"),
+        replace(TINY, mode="backward"),
+        replace(TINY, channels_last=True),
+        replace(TINY, dtype="bfloat16"),
+        replace(TINY, dtype="int8"),
+    ],
+    ids=["forward", "train", "backward", "channels_last", "bfloat16", "int8"],
+)
+def test_tensors_give_the_same_bits(tiny):
+    door = Contender("roipool_torch", "benchmarks.contenders.roipool_torch", threads=1)
+    outcome = runs.measure(tiny, [ROIPOOL, door], rounds=1, limit=30)[1]
+    assert not outcome.failure
+    assert outcome.agreement == "bit for bit"
+
+
 @pytest.mark.parametrize(
     ("mode", "told"),
     [

@@ -1,4 +1,4 @@
-"""One small module per contender; a new one is a new file here and its name in PEERS.
+"""One small module per contender; a new one is a new file here and its name in OURS or PEERS.
 
 A module is imported by a worker in the contender's own Python, beside NumPy 1.23 or later, with
 the number of threads in the environment (OMP_NUM_THREADS ...) and in the case. It has
@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 PEERS = ("mxnet", "torchvision", "onnxruntime", "openvino")
-OURS = ("roipool", "roipool_out")
+OURS = ("roipool", "roipool_out", "roipool_torch")
 FLOORS = ("fill_fresh", "fill_warm")
+LIBRARIES = {"roipool_out": "roipool", "roipool_torch": "torch"}  # where the name isn't its own
 
 
 class UnsupportedError(Exception):
@@ -77,5 +78,6 @@ class Case:
 
 
 def importable() -> list[str]:
-    """The peers that the running Python has."""
-    return [name for name in PEERS if importlib.util.find_spec(name)]
+    """Those of ours and the peers whose library the running Python has."""
+    names = (*OURS, *PEERS)
+    return [name for name in names if importlib.util.find_spec(LIBRARIES.get(name, name))]

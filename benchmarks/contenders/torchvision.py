@@ -3,6 +3,8 @@
 import torch
 import torchvision
 
+from benchmarks.autograd import modes
+from benchmarks.autograd import to_numpy as to_numpy
 from benchmarks.contenders import Case
 
 ABOUT = (
@@ -11,34 +13,10 @@ ABOUT = (
 AGREES = "bits"
 
 
-def _pool(case: Case, trained: bool):
+def _pool(case: Case):
     case.refuse_all_but_plain_float32()
-    data = torch.from_numpy(case.data).requires_grad_(trained)
-    rois = torch.from_numpy(case.rois)
-    return data, lambda: torchvision.ops.roi_pool(data, rois, case.pooled_size, case.spatial_scale)
+    size, scale = case.pooled_size, case.spatial_scale
+    return lambda data, rois: torchvision.ops.roi_pool(data, rois, size, scale)
 
 
-def forward(case: Case):
-    _, pool = _pool(case, trained=False)
-    return lambda: (pool(),)
-
-
-def train(case: Case):
-    data, pool = _pool(case, trained=True)
-    grad = torch.from_numpy(case.grad)
-
-    def run():
-        values = pool()
-        return values, *torch.autograd.grad(values, data, grad)
-
-    return run
-
-
-def backward(case: Case):
-    data, pool = _pool(case, trained=True)
-    grad, values = torch.from_numpy(case.grad), pool()
-    return lambda: torch.autograd.grad(values, data, grad, retain_graph=True)
-
-
-def to_numpy(result):
-    return tuple(tensor.detach().numpy() for tensor in result)
+forward, train, backward = modes(_pool)
