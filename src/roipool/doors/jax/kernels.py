@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-
 COUNTED = 2**31  # by the int32 that indices are
 
 
