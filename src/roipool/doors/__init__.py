@@ -16,9 +16,15 @@ def _torch() -> ModuleType:
     return torch
 
 
+def _dask() -> ModuleType:
+    from roipool.doors import dask
+
+    return dask
+
+
 # The package that an array's type comes from, and what imports its door: by a statement each,
 # which torch.compile can follow, unlike importlib.
-_DOORS = {"numpy": _numpy, "builtins": _numpy, "torch": _torch}
+_DOORS = {"numpy": _numpy, "builtins": _numpy, "torch": _torch, "dask": _dask}
 
 
 def door_of(data: Any) -> ModuleType:
@@ -31,7 +37,7 @@ def door_of(data: Any) -> ModuleType:
     if door is None:
         raise TypeError(
             f"no door for {_package(kind)}.{kind.__name__}; roipool takes NumPy arrays, PyTorch "
-            "tensors and nested lists: convert with numpy.asarray"
+            "tensors, Dask arrays and nested lists: convert with numpy.asarray"
         )
     return door()
 

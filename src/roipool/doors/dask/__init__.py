@@ -1,0 +1,142 @@
+"""Dask arrays: feature maps and region lists larger than one machine, pooled lazily.
+
+The result's chunks are blocks of regions. A block is pooled in each chunk of the features that its
+regions touch (a tile), and the tiles' winners are combined: a task holds one chunk of the features,
+or up to five blocks of the result with their positions, never more. A chunk is read once, for all
+blocks that touch it. Results are those of NumPy arrays to the bit.
+
+Chunks: along the channels as the features have them; of regions as many as fill `array.chunk-size`
+of Dask's configuration; with `rois` a Dask array, as that has them. Spatial chunks may be of any
+size, but a region costs a partial result in each it touches: some times its size is a good choice.
+
+Regions that can be looked at are checked at the call, and their rows travel in the graph. A Dask
+array of them is looked at only in tasks: a wrong row raises when the result is computed, and each
+of its chunks visits every tile, if only to find that no region touches it. That costs tasks (chunks
+of rows x chunks of features), and its few, large chunks cost least.
+
+A gradient's chunks are whole rows of some images, and each adds the blocks of regions one after
+another: in the order of the specification, whatever the chunks.
+"""
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.array.utils import meta_from_array
+
+from roipool import boxes, checks
+from roipool.doors import numpy
+from roipool.doors.dask import chunks, pooling, scattering, tasks
+from roipool.doors.dask.graph import Layer, empty
+
+
+def roi_pool(
+    data: Any,
+    rois: Any,
+    pooled_size: tuple[int, int],
+    spatial_scale: float,
+    return_argmax: bool,
+    out: Any,
+) -> Any:
+    """`roipool.roi_pool` for Dask arrays; the size and scale have been checked."""
+    _refuse_out(out)
+    _refuse_chunks("data", data)
+    checks.refuse_maps(data.dtype, data.dtype.name, data.shape)
+    divided = data.numblocks[2] > 1 or data.numblocks[3] > 1
+    positions = numpy.argmax_dtype(data.shape[2] * data.shape[3])
+    call = pooling.Call(
+        data, pooled_size, spatial_scale, positions if divided or return_argmax else None
+    )
+    rows = _as_rows(rois, data.shape[0])
+    blocks: Iterable[pooling.Block]
+    if isinstance(rows, da.Array):
+        blocks, inputs = pooling.lazy_blocks(call, rows), [data, rows]
+    else:
+        blocks, inputs = pooling.known_blocks(call, rows), [data]
+    layer = Layer("roi-pool", call, rows, return_argmax)
+    counts = pooling.fill(layer, call, blocks, return_argmax)
+
+    sizes = (counts, data.chunks[1], *((side,) for side in pooled_size))
+    pooled = layer.array(sizes, data.dtype, inputs)
+    if not return_argmax:
+        return pooled
+    return tuple(
+        pooled.map_blocks(operator.itemgetter(i), dtype=dtype, meta=empty(dtype))
+        for i, dtype in enumerate((data.dtype, positions))
+    )
+
+
+def roi_pool_backward(
+    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
+) -> da.Array:
+    """`roipool.roi_pool_backward` for Dask arrays."""
+    _refuse_out(out)
+    _refuse_chunks("grad", grad)
+    rows = _as_rows(rois, data_shape[0])
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shape)
+    if isinstance(argmax, da.Array):
+        _refuse_chunks("argmax", argmax)
+    else:
+        argmax = da.from_array(np.asarray(argmax))
+    checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
+
+    grad = grad.rechunk({2: -1, 3: -1})
+    call = scattering.Call(grad, argmax.rechunk(grad.chunks), data_shape)
+    itemsize = max(grad.dtype.itemsize, 4)  # half types are summed in float32
+    images, heights = chunks.of_planes(data_shape, grad.chunks[1], itemsize)
+    layer = Layer("roi-pool-backward", call, rows, images, heights)
+    inputs = [call.grad, call.argmax]
+    if isinstance(rows, da.Array):
+        rows = rows.rechunk({0: grad.chunks[0]})
+        inputs.append(rows)
+        blocks = scattering.lazy_blocks(layer, call, rows, images)
+    else:
+        image = tasks.images_of_block(rows, data_shape[0], 0)
+        blocks = scattering.known_blocks(call, image, images)
+    sizes = (images, grad.chunks[1], heights, data_shape[3:])
+    scattering.fill(layer, call, blocks, sizes)
+    return layer.array(sizes, grad.dtype, inputs)
+
+
+def _refuse_out(out: Any) -> None:
+    if out is not None:
+        raise TypeError(
+            "out is given, but a Dask array's result is lazy and fills no memory of yours; leave "
+            "out, and write the result with dask.array.store or to_zarr"
+        )
+
+
+def _refuse_chunks(name: str, value: Any) -> None:
+    """Raise unless this is an array of chunks of known sizes, each a NumPy array."""
+    if not isinstance(value, da.Array):
+        raise TypeError(f"{name} is a {type(value).__name__} of Dask; expected a dask.array.Array")
+    meta = meta_from_array(value)
+    if type(meta) is not np.ndarray:
+        kind = f"{type(meta).__module__}.{type(meta).__qualname__}"
+        raise TypeError(
+            f"{name} has chunks of {kind}; expected chunks of NumPy arrays: convert with "
+            f"{name}.map_blocks"
+        )
+    if any(math.isnan(side) for side in value.shape):
+        raise ValueError(
+            f"{name} has chunks of unknown size, shape {value.shape}; call "
+            f"{name}.compute_chunk_sizes() first"
+        )
+
+
+def _as_rows(rois: Any, images: int) -> Any:
+    """Any form of `rois` as (K, 5) rows: a Dask array stays one, its rows undivided."""
+    if isinstance(rois, da.Array):
+        _refuse_chunks("rois", rois)
+        boxes.refuse_shape("rois", rois.shape, 5)
+        boxes.as_rows(np.empty((0, 5), rois.dtype), images)  # raises for a dtype that is not real
+        return rois.rechunk({1: -1})
+    if isinstance(rois, Sequence) and any(isinstance(part, da.Array) for part in rois):
+        raise TypeError(
+            "rois is a sequence with Dask arrays in it; give one Dask array (K, 5) of rows "
+            "[batch_index, x1, y1, x2, y2], or compute the boxes first"
+        )
+    return boxes.as_rows(rois, images)
