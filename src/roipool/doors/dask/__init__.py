@@ -20,7 +20,7 @@ another: in the order of the specification, whatever the chunks.
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dask.array as da
@@ -51,16 +51,12 @@ def roi_pool(
         data, pooled_size, spatial_scale, positions if divided or return_argmax else None
     )
     rows = _as_rows(rois, data.shape[0])
-    blocks: Iterable[pooling.Block]
-    if isinstance(rows, da.Array):
-        blocks, inputs = pooling.lazy_blocks(call, rows), [data, rows]
-    else:
-        blocks, inputs = pooling.known_blocks(call, rows), [data]
-    layer = Layer("roi-pool", call, rows, return_argmax)
-    counts = pooling.fill(layer, call, blocks, return_argmax)
-
-    sizes = (counts, data.chunks[1], *((side,) for side in pooled_size))
-    pooled = layer.array(sizes, data.dtype, inputs)
+    lazy = isinstance(rows, da.Array)
+    blocks = [*(pooling.lazy_blocks if lazy else pooling.known_blocks)(call, rows)]
+    sizes = (tuple(block.regions for block in blocks), data.chunks[1], *zip(pooled_size))
+    layer = Layer("roi-pool", call, rows, return_argmax, sizes)
+    pooling.fill(layer, call, blocks, return_argmax)
+    pooled = layer.array(sizes, data.dtype, [data, rows] if lazy else [data])
     if not return_argmax:
         return pooled
     return tuple(
@@ -84,21 +80,21 @@ def roi_pool_backward(
     checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
 
     grad = grad.rechunk({2: -1, 3: -1})
-    call = scattering.Call(grad, argmax.rechunk(grad.chunks), data_shape)
+    argmax = argmax.rechunk(grad.chunks)
+    channels = grad.chunks[1]
     itemsize = max(grad.dtype.itemsize, 4)  # half types are summed in float32
-    images, heights = chunks.of_planes(data_shape, grad.chunks[1], itemsize)
-    layer = Layer("roi-pool-backward", call, rows, images, heights)
-    inputs = [call.grad, call.argmax]
+    images, heights = chunks.of_planes(data_shape, channels, itemsize)
+    call = scattering.Call(grad, argmax, (images, channels, heights, (data_shape[3],)))
+    layer = Layer("roi-pool-backward", call, rows)
+    inputs = [grad, argmax]
     if isinstance(rows, da.Array):
         rows = rows.rechunk({0: grad.chunks[0]})
+        blocks = scattering.lazy_blocks(layer, call, rows)
         inputs.append(rows)
-        blocks = scattering.lazy_blocks(layer, call, rows, images)
     else:
-        image = tasks.images_of_block(rows, data_shape[0], 0)
-        blocks = scattering.known_blocks(call, image, images)
-    sizes = (images, grad.chunks[1], heights, data_shape[3:])
-    scattering.fill(layer, call, blocks, sizes)
-    return layer.array(sizes, grad.dtype, inputs)
+        blocks = scattering.known_blocks(call, tasks.images_of_block(rows, data_shape[0], 0))
+    scattering.fill(layer, call, blocks)
+    return layer.array(call.sizes, grad.dtype, inputs)
 
 
 def _refuse_out(out: Any) -> None:

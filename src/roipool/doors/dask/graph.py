@@ -10,6 +10,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from roipool.doors.dask.chunks import Sizes
+from roipool.doors.dask.tasks import wait
 
 
 class Layer:
@@ -25,6 +26,11 @@ class Layer:
         key = (f"{step}-{self.name}".removeprefix("-"), *rest)
         self.tasks[key] = Task(key, function, *args)
         return TaskRef(key)
+
+    def after(self, place: tuple[Any, ...], others: Sequence[TaskRef]) -> TaskRef:
+        """What a task takes that is to run after all these; none of their results is moved."""
+        done = [self.put(("done", *place, i), wait, other) for i, other in enumerate(others)]
+        return self.put(("all-done", *place), wait, *done)
 
     def array(self, sizes: Sequence[Sizes], dtype: Any, inputs: Sequence[da.Array]) -> da.Array:
         """The blocks of the result as one array."""

@@ -1,6 +1,7 @@
 """The graph of the forward pass: blocks of regions against the tiles they touch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -60,34 +61,45 @@ def lazy_blocks(call: Call, rois: da.Array) -> Iterator[Block]:
         yield Block(first, count, TaskRef((rois.name, b, 0)), tiles)
 
 
-def fill(layer: Layer, call: Call, blocks: Iterable[Block], with_argmax: bool) -> chunks.Sizes:
-    """Put the tasks of every block of the result into the layer; returns the blocks' sizes."""
-    sizes = []
+def fill(layer: Layer, call: Call, blocks: Sequence[Block], with_argmax: bool) -> None:
+    """Put the tasks of every block of the result into the layer."""
+    bins = [
+        layer.put(("bins", b), tasks.bins_of_block, *call.bins(block.rows, block.first))
+        for b, block in enumerate(blocks)
+    ]
+    # What is smaller may stay in memory. Where that is the result, all blocks of regions stand
+    # ready when a chunk of the features comes, so that it can go before the next; else a block
+    # visits its chunks and is done before the next.
+    regions = sum(block.regions for block in blocks)
+    result_size = regions * call.data.shape[1] * math.prod(call.pooled_size)
+    after = layer.after(("bins",), bins) if call.data.size > result_size else None
     for b, block in enumerate(blocks):
-        sizes.append(block.regions)
-        bins = layer.put(("bins", b), tasks.bins_of_block, *call.bins(block.rows, block.first))
         for c, channels in enumerate(call.data.chunks[1]):
-            parts = _combined(layer, (b, c), _tiles(layer, call, bins, block, (b, c)))
+            tiles = _tiles(layer, call, (b, c), block.tiles, (bins[b], after))
             layer.put(
                 (b, c, 0, 0),
                 tasks.finish,
-                List(*parts),
+                List(*_combined(layer, (b, c), tiles)),
                 (block.regions, channels, *call.pooled_size),
                 call.data.dtype,
                 call.argmax_dtype if with_argmax else None,
             )
-    return tuple(sizes)
 
 
 def _tiles(
-    layer: Layer, call: Call, bins: TaskRef, block: Block, result: tuple[int, int]
+    layer: Layer,
+    call: Call,
+    result: tuple[int, int],
+    tiles: Sequence[chunks.Place],
+    inputs: tuple[Any, Any],
 ) -> list[TaskRef]:
+    """The block's regions in each tile alone."""
     images, tops, lefts = (chunks.starts(call.data.chunks[axis]) for axis in (0, 2, 3))
     parts = []
-    for n, y, x in block.tiles:
+    for n, y, x in tiles:
         tile = tasks.Tile(images[n], tops[y], lefts[x], call.data.shape[3], call.argmax_dtype)
         data = TaskRef((call.data.name, n, result[1], y, x))
-        parts.append(layer.put(("tile", *result, n, y, x), tasks.pool_tile, bins, data, tile))
+        parts.append(layer.put(("tile", *result, n, y, x), tasks.pool_tile, data, tile, *inputs))
     return parts
 
 

@@ -1,9 +1,10 @@
-"""The graph of the backward pass: each band of rows adds the blocks of regions one by one.
+"""The graph of the backward pass: blocks of regions split by bands of rows, and added in order.
 
 Sums are the same bits in any chunks because a band starts from the total of the blocks before.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import dask.array as da
@@ -15,48 +16,62 @@ from roipool.doors.dask.graph import Layer
 
 
 class Call(NamedTuple):
-    """What is to be added, checked; argmax is in the chunks of grad, bins undivided."""
+    """What is to be added, checked: argmax in the chunks of grad, bins undivided; and the sizes of
+    the chunks of the result.
+    """
 
     grad: da.Array
     argmax: da.Array
-    data_shape: tuple[int, int, int, int]
+    sizes: tuple[chunks.Sizes, chunks.Sizes, chunks.Sizes, chunks.Sizes]
 
 
 class Block(NamedTuple):
     """The images of a chunk of regions or their key, and the chunks of images they may be in."""
 
     image: Any
-    images: Any
+    touched: Collection[int]
 
 
-def known_blocks(call: Call, image: np.ndarray, images: chunks.Sizes) -> list[Block]:
+def known_blocks(call: Call, image: np.ndarray) -> list[Block]:
     """Blocks of regions whose images can be looked at."""
     sizes = call.grad.chunks[0]
     parts = [image[first : first + n] for first, n in zip(chunks.starts(sizes), sizes, strict=True)]
-    return [Block(part, {*chunks.of_images(images, part).tolist()}) for part in parts]
+    return [Block(part, {*chunks.of_images(call.sizes[0], part).tolist()}) for part in parts]
 
 
-def lazy_blocks(layer: Layer, call: Call, rois: da.Array, images: chunks.Sizes) -> list[Block]:
+def lazy_blocks(layer: Layer, call: Call, rois: da.Array) -> list[Block]:
     """Blocks of regions, in the chunks of grad, whose images cannot be looked at."""
+    images = sum(call.sizes[0])
     blocks = []
     for b, first in enumerate(chunks.starts(rois.chunks[0])):
         rows = TaskRef((rois.name, b, 0))
-        image = layer.put(("images", b), tasks.images_of_block, rows, call.data_shape[0], first)
-        blocks.append(Block(image, range(len(images))))
+        image = layer.put(("images", b), tasks.images_of_block, rows, images, first)
+        blocks.append(Block(image, range(len(call.sizes[0]))))
     return blocks
 
 
-def fill(layer: Layer, call: Call, blocks: Sequence[Block], sizes: Sequence[chunks.Sizes]) -> None:
-    """Put the tasks of every chunk of the gradient, of these sizes, into the layer."""
-    firsts, tops = chunks.starts(sizes[0]), chunks.starts(sizes[2])
-    for n, c, y in np.ndindex(*(len(axis) for axis in sizes[:3])):
-        shape = (sizes[0][n], sizes[1][c], sizes[2][y], sizes[3][0])
-        band = tasks.Band(firsts[n], tops[y], shape, call.data_shape[2:])
-        total = None
+def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
+    """Put the tasks of every chunk of the gradient into the layer."""
+    images, channels, heights, (width,) = call.sizes
+    bands = tasks.Bands(
+        (*chunks.starts(images), sum(images)), (*chunks.starts(heights), sum(heights)), width
+    )
+    # What is smaller may stay in memory: the gradients of the regions, split before the first band
+    # begins, or the totals of all bands.
+    split_first = math.prod(map(sum, call.sizes)) > call.grad.size
+    for c, count in enumerate(channels):
+        split = []
         for b, block in enumerate(blocks):
-            if n not in block.images:
-                continue
             grad, argmax = (TaskRef((array.name, b, c, 0, 0)) for array in call[:2])
-            step = ("add", n, c, y, b)
-            total = layer.put(step, tasks.add_block, total, grad, argmax, block.image, band)
-        layer.put((n, c, y, 0), tasks.round_once, total, shape, call.grad.dtype)
+            arguments = (grad, argmax, block.image, bands)
+            split.append(layer.put(("split", b, c), tasks.split_block, *arguments))
+        after = layer.after(("split", c), split) if split_first else None
+        for n, y in np.ndindex(len(images), len(heights)):
+            shape = (images[n], count, heights[y], width)
+            total = None
+            for b, block in enumerate(blocks):
+                if n in block.touched:
+                    place = (b, n, c, y)
+                    part = layer.put(("part", *place), dict.get, split[b], (n, y))
+                    total = layer.put(("add", *place), tasks.add, total, part, shape, after)
+            layer.put((n, c, y, 0), tasks.round_once, total, shape, call.grad.dtype)

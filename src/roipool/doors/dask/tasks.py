@@ -57,7 +57,7 @@ def bins_of_block(
     return bins.max_bins(rows, data_shape, pooled_size, spatial_scale, data_dtype, first)
 
 
-def pool_tile(block: geometry.Bins, data: Any, tile: Tile) -> Pooled:
+def pool_tile(data: Any, tile: Tile, block: geometry.Bins, after: None) -> Pooled:
     """The regions of a block that touch the tile, over its pixels alone."""
     data = boxes.as_native(numpy.as_maps(data))
     images, _, height, width = data.shape
@@ -77,8 +77,9 @@ def pool_tile(block: geometry.Bins, data: Any, tile: Tile) -> Pooled:
 
 def _to_plane(argmax: np.ndarray, width: int, tile: Tile) -> None:
     """Positions in the tile made positions in the plane, in place."""
-    moved = argmax // width * (tile.plane_width - width) if width else 0
-    moved += tile.top * tile.plane_width + tile.left
+    moved: Any = tile.top * tile.plane_width + tile.left
+    if width < tile.plane_width:
+        moved += argmax // width * (tile.plane_width - width)
     np.add(argmax, moved, out=argmax, where=argmax >= 0)
 
 
@@ -147,42 +148,72 @@ def images_of_block(rows: Any, images: int, first: int) -> np.ndarray:
     return np.asarray(image)
 
 
-class Band(NamedTuple):
-    """A chunk of the gradient: whole rows of some images, which are a run of positions."""
+class Bands(NamedTuple):
+    """The chunks of a gradient: whole rows of some images, so a run of positions in each plane.
 
-    image: int
-    top: int
-    shape: tuple[int, int, int, int]
-    plane: tuple[int, int]
+    Attributes:
+        images: Where each chunk of images begins and, closing the list, where the last ends.
+        tops: The same of rows.
+        width: Of a plane.
+    """
+
+    images: tuple[int, ...]
+    tops: tuple[int, ...]
+    width: int
 
 
-def add_block(
-    total: np.ndarray | None,
-    grad: np.ndarray,
-    argmax: np.ndarray,
-    image: np.ndarray,
-    band: Band,
-) -> np.ndarray:
-    """The total of earlier blocks and, added to it in the order of k, i and j, of this one.
+class Addends(NamedTuple):
+    """What a block of regions adds to one band: flat positions and gradients, in the order of k,
+    i and j for each position.
+    """
+
+    at: np.ndarray
+    grad: np.ndarray
+
+
+def split_block(
+    grad: np.ndarray, argmax: np.ndarray, image: np.ndarray, bands: Bands
+) -> dict[tuple[int, int], Addends]:
+    """The gradients of a block of regions, by the band (n, y) that they are added to."""
+    height, width = bands.tops[-1], bands.width
+    regions = np.flatnonzero(image >= 0)
+    image, argmax = image[regions], argmax[regions]
+    if argmax.dtype != np.int32:
+        argmax = argmax.astype(np.int64, copy=False)
+    highest = argmax.max(axis=(1, 2, 3), initial=-1)
+    inside = highest.max(initial=-1) < height * width and argmax.min(initial=-1) == -1
+    checks.refuse_argmax_outside(bool(inside), height, width)
+    lowest = argmax.min(axis=(1, 2, 3), initial=np.iinfo(argmax.dtype).max, where=argmax >= 0)
+
+    parts = {}
+    for n, y in np.ndindex(len(bands.images) - 1, len(bands.tops) - 1):
+        begin, end = bands.tops[y] * width, bands.tops[y + 1] * width
+        near = (image >= bands.images[n]) & (image < bands.images[n + 1])
+        near &= (lowest < end) & (highest >= begin)
+        if near.any():
+            plane = image[near].astype(np.intp) - bands.images[n]
+            found = (argmax[near] >= begin) & (argmax[near] < end)
+            first = (plane[:, None] * grad.shape[1] + np.arange(grad.shape[1])) * (end - begin)
+            at = np.broadcast_to(first[:, :, None, None], found.shape)[found]
+            at += argmax[near][found].astype(np.intp) - begin
+            parts[n, y] = Addends(at, grad[regions[near]][found])
+    return parts
+
+
+def add(
+    total: np.ndarray | None, parts: Addends | None, shape: tuple[int, ...], after: None
+) -> np.ndarray | None:
+    """The total of earlier blocks and, added to it one by one, the gradients of this one.
 
     Half-precision gradients are summed in float32.
     """
-    images, channels, height, width = band.shape
-    dtype = np.float32 if grad.dtype.itemsize == 2 else grad.dtype
-    total = np.zeros(band.shape, dtype) if total is None else total.copy()
-    of_band = (image >= band.image) & (image < band.image + images)
-    grad, argmax = grad[of_band], argmax[of_band]
-    last = band.plane[0] * band.plane[1] - 1
-    inside = argmax.size == 0 or bool(argmax.min() >= -1 and argmax.max() <= last)
-    checks.refuse_argmax_outside(inside, *band.plane)
-
-    first = band.top * width
-    found = (argmax >= first) & (argmax < first + height * width)
-    plane = (image[of_band, None].astype(np.intp) - band.image) * channels + np.arange(channels)
-    at = np.broadcast_to(plane[:, :, None, None], argmax.shape)[found] * (height * width)
-    at += argmax[found].astype(np.intp) - first
+    if parts is None:
+        return total
+    half = parts.grad.dtype.itemsize == 2
+    dtype = np.float32 if half else parts.grad.dtype
+    total = np.zeros(shape, dtype) if total is None else total.copy()
     with np.errstate(over="ignore", invalid="ignore"):
-        np.add.at(total.reshape(-1), at, grad[found].astype(dtype, copy=False))
+        np.add.at(total.reshape(-1), parts.at, parts.grad.astype(dtype, copy=False))
     return total
 
 
@@ -192,3 +223,7 @@ def round_once(total: np.ndarray | None, shape: tuple[int, ...], dtype: Any) -> 
         return np.zeros(shape, dtype)
     with np.errstate(over="ignore"):
         return total.astype(dtype, copy=False)
+
+
+def wait(*others: Any) -> None:
+    """Nothing: a task that is given this runs after those."""
