@@ -13,7 +13,8 @@ def poisoned_empty(*args, **kwargs):
 
 
 def poisoned(array):
-    array.reshape(-1).view(np.uint8).fill(0xFF if array.dtype.kind == "f" else 0x5A)
+    if not array.dtype.hasobject:
+        array.reshape(-1).view(np.uint8).fill(0xFF if array.dtype.kind == "f" else 0x5A)
     return array
 
 

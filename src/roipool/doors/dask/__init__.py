@@ -107,20 +107,26 @@ def _refuse_out(out: Any) -> None:
 
 def _refuse_chunks(name: str, value: Any) -> None:
     """Raise unless this is an array of chunks of known sizes, each a NumPy array."""
-    if not isinstance(value, da.Array):
-        raise TypeError(f"{name} is a {type(value).__name__} of Dask; expected a dask.array.Array")
+    if not isinstance(value, da.core.Array):
+        raise TypeError(
+            f"{name} is a {_name(type(value))}; expected a dask.array.core.Array, as dask.array "
+            "gives it unless array.query-planning is on"
+        )
     meta = meta_from_array(value)
     if type(meta) is not np.ndarray:
-        kind = f"{type(meta).__module__}.{type(meta).__qualname__}"
         raise TypeError(
-            f"{name} has chunks of {kind}; expected chunks of NumPy arrays: convert with "
-            f"{name}.map_blocks"
+            f"{name} has chunks of {_name(type(meta))}; expected chunks of NumPy arrays: convert "
+            f"with {name}.map_blocks"
         )
     if any(math.isnan(side) for side in value.shape):
         raise ValueError(
             f"{name} has chunks of unknown size, shape {value.shape}; call "
             f"{name}.compute_chunk_sizes() first"
         )
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _as_rows(rois: Any, images: int) -> Any:

@@ -5,6 +5,7 @@ Sums are the same bits in any chunks because a band starts from the total of the
 
 import math
 from collections.abc import Collection, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import dask.array as da
@@ -53,25 +54,38 @@ def lazy_blocks(layer: Layer, call: Call, rois: da.Array) -> list[Block]:
 def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
     """Put the tasks of every chunk of the gradient into the layer."""
     images, channels, heights, (width,) = call.sizes
+    # What is smaller may stay in memory: the gradients of the regions, all split before the first
+    # band begins, or the totals of all bands.
+    split_first = math.prod(map(sum, call.sizes)) > call.grad.size
+    for c, count in enumerate(channels):
+        parts = _split(layer, call, blocks, c)
+        every = [part for band in parts.values() for part in band]
+        after = layer.after(("parts", c), every) if split_first else None
+        for (n, y), band in parts.items():
+            shape = (images[n], count, heights[y], width)
+            total = None
+            for i, part in enumerate(band):
+                total = layer.put(("add", n, c, y, i), tasks.add, total, part, shape, after)
+            layer.put((n, c, y, 0), tasks.round_once, total, shape, call.grad.dtype)
+
+
+def _split(
+    layer: Layer, call: Call, blocks: Sequence[Block], c: int
+) -> dict[tuple[int, int], list[TaskRef]]:
+    """For each band of a chunk of channels its part of each block, in the order of blocks."""
+    images, _, heights, (width,) = call.sizes
     bands = tasks.Bands(
         (*chunks.starts(images), sum(images)), (*chunks.starts(heights), sum(heights)), width
     )
-    # What is smaller may stay in memory: the gradients of the regions, split before the first band
-    # begins, or the totals of all bands.
-    split_first = math.prod(map(sum, call.sizes)) > call.grad.size
-    for c, count in enumerate(channels):
-        split = []
-        for b, block in enumerate(blocks):
-            grad, argmax = (TaskRef((array.name, b, c, 0, 0)) for array in call[:2])
-            arguments = (grad, argmax, block.image, bands)
-            split.append(layer.put(("split", b, c), tasks.split_block, *arguments))
-        after = layer.after(("split", c), split) if split_first else None
-        for n, y in np.ndindex(len(images), len(heights)):
-            shape = (images[n], count, heights[y], width)
-            total = None
-            for b, block in enumerate(blocks):
-                if n in block.touched:
-                    place = (b, n, c, y)
-                    part = layer.put(("part", *place), dict.get, split[b], (n, y))
-                    total = layer.put(("add", *place), tasks.add, total, part, shape, after)
-            layer.put((n, c, y, 0), tasks.round_once, total, shape, call.grad.dtype)
+    parts: dict[tuple[int, int], list[TaskRef]] = {
+        band: [] for band in product(range(len(images)), range(len(heights)))
+    }
+    for b, block in enumerate(blocks):
+        grad, argmax = (TaskRef((array.name, b, c, 0, 0)) for array in call[:2])
+        place = ("split", b, c)
+        split = layer.put(place, tasks.split_block, grad, argmax, block.image, bands)
+        for n, y in product(range(len(images)), range(len(heights))):
+            if n in block.touched:
+                part = layer.put(("part", b, n, c, y), dict.get, split, (n, y))
+                parts[n, y].append(part)
+    return parts

@@ -1,0 +1,214 @@
+"""Dask arrays: the bits of NumPy arrays in any chunks, known and lazy rows, on every scheduler."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+dask = pytest.importorskip("dask", reason="Dask is not installed")
+da = pytest.importorskip("dask.array", reason="Dask's arrays need dask[array]")
+
+import roipool
+from cases import (
+    DTYPES,
+    FLOATS,
+    NAMES,
+    assert_same_bits,
+    inf,
+    layouts,
+    nan,
+    normal_maps,
+    odd_boxes,
+    odd_maps,
+    random_boxes,
+)
+
+SHAPE = (3, 5, 13, 11)
+CHUNKS = {
+    "one": SHAPE,
+    "by image": (1, 5, 13, 11),
+    "by channel": (3, 1, 13, 11),
+    "bands": (2, 3, 4, 11),
+    "odd tiles": ((3,), (4, 1), (5, 7, 1), (2, 9)),
+    "empty chunks": ((0, 3), (5, 0), (5, 0, 8), (0, 11)),
+    "pixels": (3, 5, 1, 1),
+}
+each_chunking = pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
+
+
+def maps_and_rows(seed=0, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([random_boxes(rng, 30, 3, 13, 11), odd_boxes(13, 11)])
+    return odd_maps(rng, SHAPE, dtype), rng.permutation(rows)
+
+
+def forms(rows, count=7):
+    """The rows as they are, and as Dask arrays divided along both axes."""
+    return rows, da.from_array(rows, chunks=(count, 2))
+
+
+def assert_as_numpy(data, chunks, rows, pooled_size=(3, 4), scale=1.0, chunk_size="1kB"):
+    """Values with and without argmax, and argmax, as of the undivided array."""
+    expected = roipool.roi_pool(data, rows, pooled_size, scale, return_argmax=True)
+    lazy = da.from_array(data, chunks=chunks)
+    for rois in forms(rows):
+        with dask.config.set({"array.chunk-size": chunk_size}):
+            pair = roipool.roi_pool(lazy, rois, pooled_size, scale, return_argmax=True)
+            alone = roipool.roi_pool(lazy, rois, pooled_size, scale)
+        for array, wanted in [*zip(pair, expected, strict=True), (alone, expected[0])]:
+            assert array.shape == wanted.shape
+            assert array.dtype == wanted.dtype
+            assert_same_bits(array.compute(scheduler="sync"), wanted)
+
+
+@each_chunking
+def test_chunkings(chunks):
+    data, rows = maps_and_rows()
+    assert_as_numpy(data, chunks, rows)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=NAMES)
+@pytest.mark.parametrize("name", ["by image", "odd tiles"])
+def test_dtypes(dtype, name):
+    data, rows = maps_and_rows(1, dtype)
+    assert_as_numpy(data, CHUNKS[name], rows)
+
+
+def test_coordinates_in_double():
+    data, rows = maps_and_rows(2, np.float64)
+    rows = rows.astype(np.float64)
+    rows[:, 1:] /= 0.7
+    assert_as_numpy(data, CHUNKS["odd tiles"], rows, scale=0.7)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_chunks(draw):
+    shape = tuple(draw.draw(st.integers(0, most)) for most in (3, 3, 9, 9))
+    rng = np.random.default_rng(draw.draw(st.integers(0, 2**32 - 1)))
+    chunks = tuple(draw.draw(parts(side)) for side in shape)
+    count = draw.draw(st.integers(0, 12)) if shape[0] else 0
+    rows = random_boxes(rng, count, *(shape[axis] for axis in (0, 2, 3)))
+    size = tuple(draw.draw(st.integers(1, 4)) for _ in range(2))
+    assert_as_numpy(odd_maps(rng, shape), chunks, rows, size, chunk_size=draw.draw(sizes))
+
+
+sizes = st.sampled_from(["1B", "100B", "1kB", "1MB"])
+
+
+def parts(whole):
+    """Ways to divide a side into chunks."""
+    cuts = st.lists(st.integers(0, whole), max_size=4).map(lambda at: [0, *sorted(at), whole])
+    return cuts.map(lambda at: tuple(b - a for a, b in pairwise(at)))
+
+
+def test_the_first_of_equal_values_wins_whichever_tile_it_is_in():
+    for data in (np.ones((1, 1, 6, 6)), np.zeros((1, 1, 6, 6)), np.full((1, 1, 6, 6), -inf)):
+        data[0, 0, 3:] = -data[0, 0, 3:] if data[0, 0, 0, 0] == 0 else data[0, 0, 3:]
+        data[0, 0, 0, :4] = -5 if data[0, 0, 0, 0] == 1 else nan
+        assert_as_numpy(data, (1, 1, 2, 3), np.array([[0, 0, 0, 5, 5], [0, 3, 1, 4, 4.0]]), (1, 1))
+
+
+def test_nan_wins_only_where_there_is_nothing_else():
+    data = np.full((1, 1, 4, 4), nan, np.float32)
+    rows = np.array([[0, 0, 0, 3, 3]], np.float32)
+    assert_as_numpy(data, (1, 1, 2, 2), rows, (1, 1))
+    data[0, 0, 3, 3] = -inf
+    assert_as_numpy(data, (1, 1, 2, 2), rows, (1, 1))
+    assert roipool.roi_pool(da.from_array(data, chunks=2), rows, 1).compute().item() == -inf
+
+
+@pytest.mark.parametrize("layout", layouts(np.zeros((1, 1, 1, 1), np.float32)))
+def test_layouts_of_chunks(layout):
+    data, rows = maps_and_rows(3)
+    lazy = da.from_array(data, chunks=SHAPE).map_blocks(
+        lambda block: layouts(block)[layout] if block.size else block, dtype=data.dtype
+    )
+    expected = roipool.roi_pool(layouts(data)[layout], rows, 3)
+    assert_same_bits(roipool.roi_pool(lazy, rows, 3).compute(), expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5), (2, 3, 0, 5), (2, 3, 4, 0)])
+def test_sides_of_nothing(shape):
+    rows = np.array([[-1, 0, 0, 3, 3], [shape[0] - 1, 0, 0, 1, 1]], np.float32)
+    assert_as_numpy(np.ones(shape, np.float32), (1, 2, 2, 2), rows)
+
+
+def test_no_regions():
+    for rois in ([], np.zeros((0, 5)), [[], [], []], da.zeros((0, 5), chunks=3)):
+        pooled = roipool.roi_pool(da.zeros(SHAPE, chunks=2), rois, (2, 3))
+        assert pooled.compute().shape == pooled.shape == (0, 5, 2, 3)
+
+
+def test_boxes_per_image():
+    data, rows = maps_and_rows(4)
+    per_image = [rows[rows[:, 0] == n, 1:].tolist() for n in range(3)]
+    pooled = roipool.roi_pool(da.from_array(data, chunks=CHUNKS["bands"]), per_image, 3)
+    assert_same_bits(pooled.compute(), roipool.roi_pool(data, per_image, 3))
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+@pytest.mark.filterwarnings("ignore:.*fork.* may lead to deadlocks:DeprecationWarning")
+def test_schedulers(scheduler):
+    rng = np.random.default_rng(5)
+    data = odd_maps(rng, (2, 24, 60, 50))
+    rows = random_boxes(rng, 400, 2, 60, 50)
+    expected = roipool.roi_pool(data, rows, 7, return_argmax=True)
+    grad = normal_maps(rng, expected[0].shape)
+    lazy = da.from_array(data, chunks=(1, 9, 23, 17))
+    for rois in forms(rows, 90):
+        with dask.config.set({"array.chunk-size": "500kB"}):
+            values, argmax = roipool.roi_pool(lazy, rois, 7, return_argmax=True)
+            back = roipool.roi_pool_backward(
+                da.from_array(grad, chunks=(70, 9, 7, 7)), argmax, rois, data.shape
+            )
+        actual = dask.compute(values, argmax, back, scheduler=scheduler, num_workers=3)
+        backward = roipool.roi_pool_backward(grad, expected[1], rows, data.shape)
+        for array, wanted in zip(actual, (*expected, backward), strict=True):
+            assert_same_bits(array, wanted)
+
+
+def some_grad(seed, dtype):
+    rng = np.random.default_rng(seed)
+    data, rows = maps_and_rows(seed, np.float64)
+    values, argmax = roipool.roi_pool(data, rows, (3, 4), return_argmax=True)
+    return normal_maps(rng, values.shape, dtype), argmax, rows
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=NAMES[:4])
+@pytest.mark.parametrize("chunk_size", ["1B", "300B", "2kB", "1MB"])
+def test_backward(dtype, chunk_size):
+    grad, argmax, rows = some_grad(6, dtype)
+    expected = roipool.roi_pool_backward(grad, argmax, rows, SHAPE)
+    lazy = da.from_array(grad, chunks=(4, 2, 3, 1))
+    for rois in forms(rows):
+        for positions in (argmax, da.from_array(argmax.astype(np.int64), chunks=6)):
+            with dask.config.set({"array.chunk-size": chunk_size}):
+                actual = roipool.roi_pool_backward(lazy, positions, rois, SHAPE)
+            assert (actual.shape, actual.dtype) == (SHAPE, grad.dtype)
+            assert actual.chunks[1] == lazy.chunks[1]
+            assert_same_bits(actual.compute(scheduler="sync"), expected)
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_backward_in_any_chunks(draw):
+    grad, argmax, rows = some_grad(draw.draw(st.integers(0, 99)), np.float32)
+    lazy = da.from_array(grad, chunks=tuple(draw.draw(parts(side)) for side in grad.shape))
+    for rois in forms(rows, draw.draw(st.integers(1, len(rows)))):
+        with dask.config.set({"array.chunk-size": draw.draw(sizes)}):
+            actual = roipool.roi_pool_backward(lazy, argmax, rois, SHAPE)
+        expected = roipool.roi_pool_backward(grad, argmax, rows, SHAPE)
+        assert_same_bits(actual.compute(scheduler="sync"), expected)
+
+
+@pytest.mark.parametrize("dtype", FLOATS[:2], ids=NAMES[:2])
+def test_half_types_round_once_for_all_blocks(dtype):
+    # 1 + 2048 small steps: rounded after each block of regions, the sum would stay at 1.
+    grad = np.full((2049, 1, 1, 1), 2.0**-12, dtype)
+    grad[0] = 1
+    lazy, argmax = da.from_array(grad, chunks=256), np.zeros(grad.shape, np.int32)
+    total = roipool.roi_pool_backward(lazy, argmax, [[0, 0, 0, 0, 0]] * 2049, (1, 1, 1, 1))
+    assert float(total.compute().item()) == 1.5

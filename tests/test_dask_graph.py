@@ -1,0 +1,257 @@
+"""What Dask is told: nothing computed at the call, chunks known, few tasks, wrong rows refused."""
+
+import re
+
+import numpy as np
+import pytest
+
+dask = pytest.importorskip("dask", reason="Dask is not installed")
+da = pytest.importorskip("dask.array", reason="Dask's arrays need dask[array]")
+
+from dask.callbacks import Callback
+
+import roipool
+from cases import assert_same_bits, nan, random_boxes
+from test_errors import ROWS, row
+
+DATA = da.zeros((2, 3, 8, 8), dtype=np.float32, chunks=(1, 3, 4, 8))
+BOX = [[0, 0, 0, 1, 1]]
+
+
+def tiles_of(side, tiles):
+    """A plane in square tiles, each of which is told when it is read."""
+    read = set()
+
+    def tile(block_info=None):
+        read.add(block_info[None]["chunk-location"][2:])
+        return np.ones((1, 1, side, side), np.float32)
+
+    chunks = ((1,), (1,), (side,) * tiles, (side,) * tiles)
+    return da.map_blocks(tile, chunks=chunks, dtype=np.float32, meta=np.empty((0,) * 4)), read
+
+
+def refuse_to_compute(*args, **kwargs):
+    raise AssertionError("computed at the call")
+
+
+def test_nothing_is_computed_at_the_call():
+    data, read = tiles_of(8, 4)
+    lazy_rows = da.from_array(np.zeros((6, 5), np.float32), chunks=2)
+    with dask.config.set(scheduler=refuse_to_compute):
+        for rois in (np.zeros((6, 5)), lazy_rows):
+            values, argmax = roipool.roi_pool(data, rois, (2, 3), return_argmax=True)
+            grad = roipool.roi_pool_backward(values, argmax, rois, data.shape)
+            for array in (values, argmax):
+                assert array.shape == (6, 1, 2, 3)
+                assert array.chunks == (values.chunks[0], (1,), (2,), (3,))
+            assert grad.shape == data.shape
+        with pytest.raises(AssertionError, match="computed at the call"):
+            values.compute()
+    assert values.chunks[0] == lazy_rows.chunks[0]
+    assert not read
+
+
+@pytest.mark.parametrize(("size", "count"), [("128MiB", 1), ("2000B", 5), ("1B", 1000)])
+def test_blocks_of_regions_fill_a_chunk(size, count):
+    rois = np.zeros((1000, 5), np.float32)
+    with dask.config.set({"array.chunk-size": size}):
+        pooled = roipool.roi_pool(DATA.rechunk((1, 1, 8, 8)), rois, 1)
+    assert pooled.chunks[1] == (1, 1, 1)
+    blocks = pooled.chunks[0]
+    assert sum(blocks) == 1000
+    assert max(blocks) <= max(1, dask.utils.parse_bytes(size) // 16)  # more is held in edges
+    assert len(blocks) >= count
+
+
+def test_only_tiles_that_a_region_touches_are_read():
+    data, read = tiles_of(8, 100)
+    rois = [[0, 3, 3, 5, 5], [0, 70, 401, 90, 401], [-1, 0, 0, 799, 799], [0, 900, 0, 950, 9]]
+    values = roipool.roi_pool(data, rois, 2).compute()
+    assert read == {(0, 0), (50, 8), (50, 9), (50, 10), (50, 11)}
+    assert values[:, 0].any(axis=(1, 2)).tolist() == [True, True, False, False]
+
+
+def test_positions_beyond_32_bits():
+    side = 2**16
+    data = da.zeros((1, 1, side, side), dtype=np.int8, chunks=(1, 1, 1024, 1024))
+    rois = np.array([[0, side - 1030, side - 1027, side - 1, side - 1]], np.float32)
+    _, argmax = roipool.roi_pool(data, rois, 1, return_argmax=True)
+    assert argmax.dtype == np.int64
+    assert argmax.compute().item() == (side - 1027) * side + side - 1030
+    grad = da.ones((1, 1, 1, 1), dtype=np.float32)
+    back = roipool.roi_pool_backward(grad, argmax, rois, data.shape)
+    assert back[0, 0, side - 1027, side - 1030 :].compute().tolist() == [1] + [0] * 1029
+
+
+def test_the_graph_does_not_grow_with_the_regions():
+    rng = np.random.default_rng(0)
+    data, _ = tiles_of(100, 20)
+    rows = random_boxes(rng, 40_000, 1, 2000, 2000)
+    for size, blocks in (("128MiB", 1), ("200kB", 40)):
+        with dask.config.set({"array.chunk-size": size}):
+            lazy = roipool.roi_pool(data, rows, 1)
+        # A chunk's own task; its part of each block, with what combines four to one; a few.
+        assert lazy.numblocks[0] <= blocks
+        assert len(lazy.dask) <= 400 + blocks * (400 * 4 / 3 + 20) + 20
+    small = random_boxes(rng, 40_000, 1, 2000, 2000)
+    small[:, 3:] = small[:, 1:3] = small[:, 1:3] % 100  # within one tile
+    assert len(roipool.roi_pool(data, small, 1).dask) <= 400 + 10
+
+
+def test_the_same_call_has_the_same_keys():
+    rois = np.zeros((4, 5), np.float32)
+    name = roipool.roi_pool(DATA, rois, 2).name
+    assert roipool.roi_pool(DATA, rois.copy(), 2).name == name
+    with dask.config.set({"array.chunk-size": "48B"}):
+        others = [roipool.roi_pool(DATA, rois, 2).name]
+    others += [roipool.roi_pool(DATA, rois + 1, 2).name, roipool.roi_pool(DATA + 1, rois, 2).name]
+    others += [roipool.roi_pool(DATA, rois, 3).name, roipool.roi_pool(DATA, rois, 2, 0.5).name]
+    assert len({name, *others}) == 6
+
+
+class Alive(Callback):
+    """The most results of one kind of task in memory at once."""
+
+    def __init__(self, kind):
+        self.kind, self.most = kind, 0
+
+    def _posttask(self, key, result, dsk, state, worker):
+        names = [key[0] if isinstance(key, tuple) else key for key in state["cache"]]
+        self.most = max(self.most, sum(name.startswith(self.kind) for name in names))
+
+
+def most_alive(kind, array):
+    """While an array is computed whose chunks are then forgotten."""
+    with Alive(kind) as alive:
+        array.map_blocks(lambda block: block.sum(keepdims=True)).compute(scheduler="sync")
+    return alive.most
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_larger_of_features_and_result_streams(lazy):
+    rows = random_boxes(np.random.default_rng(1), 500, 1, 400, 400)
+    rois = da.from_array(rows, chunks=(50, 5)) if lazy else rows
+    data = da.random.default_rng(0).random((1, 1, 400, 400), chunks=(1, 1, 20, 20))
+    with dask.config.set({"array.chunk-size": 50 * 8 * 9}):
+        assert 1 <= most_alive("random", roipool.roi_pool(data, rois, (3, 3))) <= 2
+        assert 1 <= most_alive("roi-pool", roipool.roi_pool(data, rois, (45, 30))) <= 2
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(("size", "streams"), [((3, 3), "roi-pool-back"), ((45, 30), "random")])
+def test_the_larger_of_gradient_and_addends_streams(lazy, size, streams):
+    rows = random_boxes(np.random.default_rng(2), 500, 1, 400, 400)
+    rois = da.from_array(rows, chunks=(50, 5)) if lazy else rows
+    grad = da.random.default_rng(0).random((500, 1, *size), chunks=(50, 1, *size))
+    argmax = np.random.default_rng(3).integers(0, 400 * 400, grad.shape)
+    with dask.config.set({"array.chunk-size": 400 * 20 * 8}):
+        back = roipool.roi_pool_backward(grad, argmax, rois, (1, 1, 400, 400))
+    assert back.numblocks == (1, 1, 20, 1)
+    assert most_alive(streams, back) <= 2
+
+
+@pytest.mark.parametrize(("values", "error", "message"), ROWS, ids=[str(r[0]) for r in ROWS])
+def test_rows(values, error, message):
+    message = "^" + re.escape(message)
+    with pytest.raises(error, match=message):
+        roipool.roi_pool(DATA, row(*values), 2)
+    with dask.config.set({"array.chunk-size": "1B"}), pytest.raises(error, match=message):
+        roipool.roi_pool(DATA, row(*values), 2)
+    lazy = roipool.roi_pool(DATA, da.from_array(row(*values), chunks=1), 2)
+    with pytest.raises(error, match=message):
+        lazy.compute(scheduler="sync")
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"), ROWS[:7], ids=[str(r[0]) for r in ROWS[:7]]
+)
+def test_rows_backward(values, error, message):
+    grad, argmax = (
+        da.zeros((3, 3, 2, 2), dtype=np.float32, chunks=1),
+        np.zeros((3, 3, 2, 2), np.int32),
+    )
+    message = "^" + re.escape(message)
+    with pytest.raises(error, match=message):
+        roipool.roi_pool_backward(grad, argmax, row(*values), DATA.shape)
+    lazy = roipool.roi_pool_backward(grad, argmax, da.from_array(row(*values)), DATA.shape)
+    with pytest.raises(error, match=message):
+        lazy.compute(scheduler="sync")
+
+
+UNKNOWN = DATA[da.ones(2, chunks=1) > 0]
+LAZY_BOX = da.zeros((1, 5), chunks=1)
+ARGUMENTS = [
+    ({"data": DATA[0]}, ValueError, r"data has shape \(3, 8, 8\); expected feature maps \(N, C"),
+    ({"data": DATA.astype(np.int64)}, TypeError, "data has dtype int64; .* convert with astype"),
+    (
+        {"data": da.ma.masked_less(DATA, 1)},
+        TypeError,
+        "data has chunks of numpy.ma.*MaskedArray;",
+    ),
+    (
+        {"data": dask.delayed(1)},
+        TypeError,
+        r"data is a dask.delayed.*; expected a dask.array",
+    ),
+    ({"data": UNKNOWN}, ValueError, r"data has chunks of unknown size, .*compute_chunk_sizes\(\)"),
+    (
+        {"rois": da.zeros((3, 4))},
+        ValueError,
+        r"rois has shape \(3, 4\); expected an array \(K",
+    ),
+    ({"rois": LAZY_BOX.astype(complex)}, TypeError, "rois has dtype complex128; expected real"),
+    ({"rois": LAZY_BOX[LAZY_BOX[:, 0] > 0]}, ValueError, "rois has chunks of unknown size"),
+    ({"rois": [LAZY_BOX[:, 1:]] * 2}, TypeError, "rois is a sequence with Dask arrays in it; give"),
+    ({"rois": [np.zeros((1, 4))]}, ValueError, "rois holds boxes for 1 images, but data holds 2;"),
+    ({"pooled_size": 0}, ValueError, "pooled_size is 0; each side must be at least 1"),
+    ({"spatial_scale": nan}, ValueError, "spatial_scale is nan; expected a finite positive"),
+    (
+        {"out": np.zeros((1, 3, 2, 2), np.float32)},
+        TypeError,
+        "out is given, but a Dask array's",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changed", "error", "message"), ARGUMENTS, ids=lambda v: str(v)[:40])
+def test_arguments(changed, error, message):
+    arguments = {"data": DATA, "rois": BOX, "pooled_size": 2, "spatial_scale": 1.0}
+    with pytest.raises(error, match="^" + message):
+        roipool.roi_pool(**(arguments | changed))
+
+
+GRAD = da.zeros((1, 3, 2, 2), dtype=np.float32)
+ARGMAX = np.zeros(GRAD.shape, np.int32)
+BACKWARD = [
+    ({"grad": GRAD.astype(np.int32)}, TypeError, "grad has dtype int32; a gradient is one of floa"),
+    ({"grad": GRAD[:, :2]}, ValueError, r"grad has shape \(1, 2, 2, 2\); expected \(1, 3, h, w\)"),
+    ({"rois": BOX * 2}, ValueError, r"grad has shape .*; expected \(2, 3, h, w\) for 2 rois"),
+    ({"argmax": ARGMAX[:, :, :1]}, ValueError, r"argmax has shape \(1, 3, 1, 2\) and dtype int"),
+    ({"argmax": GRAD}, ValueError, "argmax has shape .* and dtype float32; expected"),
+    (
+        {"out": np.zeros(DATA.shape, np.float32)},
+        TypeError,
+        "out is given, but a Dask array's",
+    ),
+    ({"data_shape": (2, 3, 8)}, ValueError, r"data_shape is \(2, 3, 8\); expected \(N, C, H, W\)"),
+]
+
+
+@pytest.mark.parametrize(("changed", "error", "message"), BACKWARD, ids=lambda v: str(v)[:40])
+def test_arguments_backward(changed, error, message):
+    arguments = {"grad": GRAD, "argmax": ARGMAX, "rois": BOX, "data_shape": DATA.shape}
+    with pytest.raises(error, match="^" + message):
+        roipool.roi_pool_backward(**(arguments | changed))
+
+
+@pytest.mark.parametrize("position", [64, -2, 2**31 - 1, 2**32])
+def test_positions_outside_the_map_are_refused(position):
+    for argmax in (np.full(GRAD.shape, position), da.full(GRAD.shape, position)):
+        lazy = roipool.roi_pool_backward(GRAD, argmax, BOX, DATA.shape)
+        with pytest.raises(IndexError, match=r"argmax holds positions outside .* -1 to 63"):
+            lazy.compute(scheduler="sync")
+
+
+def test_what_a_padding_row_holds_is_not_looked_at():
+    lazy = roipool.roi_pool_backward(GRAD + 1, ARGMAX + 99, [[-1, 0, 0, 1, 1]], DATA.shape)
+    assert_same_bits(lazy.compute(), np.zeros(DATA.shape, np.float32))
