@@ -8,10 +8,14 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo test lint format bench bench-check clean
+.PHONY: demo example-dask test lint format bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
+
+# For example: make example-dask ARGS="--side 40000 --regions 1000000"
+example-dask: $(VENV)/examples
+	$(BIN)/python examples/dask_zarr/pool_image.py $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest
@@ -45,6 +49,6 @@ $(BIN)/python:
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
+$(VENV)/demo $(VENV)/examples $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@

@@ -84,7 +84,7 @@ def test_coordinates_in_double():
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_chunks(draw):
     shape = tuple(draw.draw(st.integers(0, most)) for most in (3, 3, 9, 9))
     rng = np.random.default_rng(draw.draw(st.integers(0, 2**32 - 1)))
@@ -172,7 +172,7 @@ def test_schedulers(scheduler):
 
 def some_grad(seed, dtype):
     rng = np.random.default_rng(seed)
-    data, rows = maps_and_rows(seed, np.float64)
+    data, rows = maps_and_rows(seed)
     values, argmax = roipool.roi_pool(data, rows, (3, 4), return_argmax=True)
     return normal_maps(rng, values.shape, dtype), argmax, rows
 
@@ -182,9 +182,9 @@ def some_grad(seed, dtype):
 def test_backward(dtype, chunk_size):
     grad, argmax, rows = some_grad(6, dtype)
     expected = roipool.roi_pool_backward(grad, argmax, rows, SHAPE)
-    lazy = da.from_array(grad, chunks=(4, 2, 3, 1))
+    lazy = da.from_array(grad, chunks=(17, 3, 3, 1))
     for rois in forms(rows):
-        for positions in (argmax, da.from_array(argmax.astype(np.int64), chunks=6)):
+        for positions in (argmax, da.from_array(argmax.astype(np.int64), chunks=9)):
             with dask.config.set({"array.chunk-size": chunk_size}):
                 actual = roipool.roi_pool_backward(lazy, positions, rois, SHAPE)
             assert (actual.shape, actual.dtype) == (SHAPE, grad.dtype)
@@ -193,7 +193,7 @@ def test_backward(dtype, chunk_size):
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_backward_in_any_chunks(draw):
     grad, argmax, rows = some_grad(draw.draw(st.integers(0, 99)), np.float32)
     lazy = da.from_array(grad, chunks=tuple(draw.draw(parts(side)) for side in grad.shape))

@@ -61,14 +61,16 @@ def pool_tile(data: Any, tile: Tile, block: geometry.Bins, after: None) -> Poole
     """The regions of a block that touch the tile, over its pixels alone."""
     data = boxes.as_native(numpy.as_maps(data))
     images, _, height, width = data.shape
-    image = block.image - tile.image
-    rows = np.clip(block.rows - tile.top, 0, height)
-    cols = np.clip(block.cols - tile.left, 0, width)
-    touching = (block.image >= 0) & (image >= 0) & (image < images)
-    for edges in (rows, cols):
-        touching &= edges[:, 0, 0] < edges[:, -1, 1]
+    touching = (block.image >= tile.image) & (block.image < tile.image + images)
+    for side, begin, size in ((block.rows, tile.top, height), (block.cols, tile.left, width)):
+        first, last = side[:, 0, 0], side[:, -1, 1]
+        touching &= (first < last) & (first < begin + size) & (last > begin)
     regions = np.flatnonzero(touching)
-    edges = geometry.Bins(image[regions], rows[regions], cols[regions])
+    edges = geometry.Bins(
+        block.image[regions] - tile.image,
+        np.clip(block.rows[regions] - tile.top, 0, height),
+        np.clip(block.cols[regions] - tile.left, 0, width),
+    )
     values, argmax = numpy.max_of_bins(data, edges, tile.argmax_dtype)
     if argmax is not None:
         _to_plane(argmax, width, tile)
@@ -78,7 +80,7 @@ def pool_tile(data: Any, tile: Tile, block: geometry.Bins, after: None) -> Poole
 def _to_plane(argmax: np.ndarray, width: int, tile: Tile) -> None:
     """Positions in the tile made positions in the plane, in place."""
     moved: Any = tile.top * tile.plane_width + tile.left
-    if width < tile.plane_width:
+    if 0 < width < tile.plane_width:
         moved += argmax // width * (tile.plane_width - width)
     np.add(argmax, moved, out=argmax, where=argmax >= 0)
 
