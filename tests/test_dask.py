@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 dask = pytest.importorskip("dask", reason="Dask is not installed")
 da = pytest.importorskip("dask.array", reason="Dask's arrays need dask[array]")
 
+from dask.callbacks import Callback
+
 import roipool
 from cases import (
     DTYPES,
@@ -168,6 +170,29 @@ def test_schedulers(scheduler):
         backward = roipool.roi_pool_backward(grad, expected[1], rows, data.shape)
         for array, wanted in zip(actual, (*expected, backward), strict=True):
             assert_same_bits(array, wanted)
+
+
+class ReadOnly(Callback):
+    """Lets no task change what another has given."""
+
+    def _posttask(self, key, result, dsk, state, worker):
+        for array in result if isinstance(result, tuple) else (result,):
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
+
+
+def test_tasks_leave_their_inputs_as_they_are():
+    data, rows = maps_and_rows(7)
+    expected = roipool.roi_pool(data, rows, 3, return_argmax=True)
+    grad = np.ones_like(expected[0])
+    lazy, lazy_grad = da.from_array(data, chunks=4), da.from_array(grad, chunks=5)
+    with ReadOnly(), dask.config.set({"array.chunk-size": "300B"}):
+        pair = roipool.roi_pool(lazy, rows, 3, return_argmax=True)
+        back = roipool.roi_pool_backward(lazy_grad, pair[1], rows, data.shape)
+        actual = dask.compute(*pair, back, scheduler="sync", optimize_graph=False)
+    for array, wanted in zip(actual, expected, strict=False):
+        assert_same_bits(array, wanted)
+    assert_same_bits(actual[2], roipool.roi_pool_backward(grad, expected[1], rows, data.shape))
 
 
 def some_grad(seed, dtype):

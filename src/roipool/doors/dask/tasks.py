@@ -64,7 +64,7 @@ def pool_tile(data: Any, tile: Tile, block: geometry.Bins, after: None) -> Poole
     touching = (block.image >= tile.image) & (block.image < tile.image + images)
     for side, begin, size in ((block.rows, tile.top, height), (block.cols, tile.left, width)):
         first, last = side[:, 0, 0], side[:, -1, 1]
-        touching &= (first < last) & (first < begin + size) & (last > begin)
+        touching &= (first < begin + size) & (last > begin)
     regions = np.flatnonzero(touching)
     edges = geometry.Bins(
         block.image[regions] - tile.image,
