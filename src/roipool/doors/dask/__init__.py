@@ -1,9 +1,10 @@
 """Dask arrays: feature maps and region lists larger than one machine, pooled lazily.
 
 The result's chunks are blocks of regions. A block is pooled in each chunk of the features that its
-regions touch (a tile), and the tiles' winners are combined: a task holds one chunk of the features,
-or up to five blocks of the result with their positions, never more. A chunk is read once, for all
-blocks that touch it. Results are those of NumPy arrays to the bit.
+regions touch (a tile), and the tiles' winners are combined. So a task holds one chunk of the
+features and its own block of the result, or four such blocks and the one they make. Of features and
+result the smaller may stay in the workers' memory as a whole; the larger streams, and no chunk is
+read twice. Results are those of NumPy arrays to the bit.
 
 Chunks: along the channels as the features have them; of regions as many as fill `array.chunk-size`
 of Dask's configuration; with `rois` a Dask array, as that has them. Spatial chunks may be of any
@@ -14,8 +15,8 @@ array of them is looked at only in tasks: a wrong row raises when the result is 
 of its chunks visits every tile, if only to find that no region touches it. That costs tasks (chunks
 of rows x chunks of features), and its few, large chunks cost least.
 
-A gradient's chunks are whole rows of some images, and each adds the blocks of regions one after
-another: in the order of the specification, whatever the chunks.
+A gradient's chunks are whole rows of some images, of about `array.chunk-size`, and each adds the
+blocks of regions one after another: in the order of the specification, whatever the chunks.
 """
 
 import math
@@ -43,7 +44,7 @@ def roi_pool(
 ) -> Any:
     """`roipool.roi_pool` for Dask arrays; the size and scale have been checked."""
     _refuse_out(out)
-    _refuse_chunks("data", data)
+    data = _as_chunks("data", data)
     checks.refuse_maps(data.dtype, data.dtype.name, data.shape)
     divided = data.numblocks[2] > 1 or data.numblocks[3] > 1
     positions = numpy.argmax_dtype(data.shape[2] * data.shape[3])
@@ -53,7 +54,11 @@ def roi_pool(
     rows = _as_rows(rois, data.shape[0])
     lazy = isinstance(rows, da.Array)
     blocks = [*(pooling.lazy_blocks if lazy else pooling.known_blocks)(call, rows)]
-    sizes = (tuple(block.regions for block in blocks), data.chunks[1], *zip(pooled_size))
+    sizes = (
+        tuple(block.regions for block in blocks),
+        data.chunks[1],
+        *((side,) for side in pooled_size),
+    )
     layer = Layer("roi-pool", call, rows, return_argmax, sizes)
     pooling.fill(layer, call, blocks, return_argmax)
     pooled = layer.array(sizes, data.dtype, [data, rows] if lazy else [data])
@@ -70,13 +75,11 @@ def roi_pool_backward(
 ) -> da.Array:
     """`roipool.roi_pool_backward` for Dask arrays."""
     _refuse_out(out)
-    _refuse_chunks("grad", grad)
+    grad = _as_chunks("grad", grad)
     rows = _as_rows(rois, data_shape[0])
     checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shape)
-    if isinstance(argmax, da.Array):
-        _refuse_chunks("argmax", argmax)
-    else:
-        argmax = da.from_array(np.asarray(argmax))
+    lazy_argmax = argmax if isinstance(argmax, da.Array) else da.from_array(np.asarray(argmax))
+    argmax = _as_chunks("argmax", lazy_argmax)
     checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
 
     grad = grad.rechunk({2: -1, 3: -1})
@@ -105,8 +108,8 @@ def _refuse_out(out: Any) -> None:
         )
 
 
-def _refuse_chunks(name: str, value: Any) -> None:
-    """Raise unless this is an array of chunks of known sizes, each a NumPy array."""
+def _as_chunks(name: str, value: Any) -> da.Array:
+    """An array of chunks of known sizes, each a NumPy array in the machine's byte order."""
     if not isinstance(value, da.core.Array):
         raise TypeError(
             f"{name} is a {_name(type(value))}; expected a dask.array.core.Array, as dask.array "
@@ -123,6 +126,7 @@ def _refuse_chunks(name: str, value: Any) -> None:
             f"{name} has chunks of unknown size, shape {value.shape}; call "
             f"{name}.compute_chunk_sizes() first"
         )
+    return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
 
 
 def _name(kind: type) -> str:
@@ -132,7 +136,7 @@ def _name(kind: type) -> str:
 def _as_rows(rois: Any, images: int) -> Any:
     """Any form of `rois` as (K, 5) rows: a Dask array stays one, its rows undivided."""
     if isinstance(rois, da.Array):
-        _refuse_chunks("rois", rois)
+        rois = _as_chunks("rois", rois)
         boxes.refuse_shape("rois", rois.shape, 5)
         boxes.as_rows(np.empty((0, 5), rois.dtype), images)  # raises for a dtype that is not real
         return rois.rechunk({1: -1})

@@ -58,7 +58,7 @@ def bins_of_block(
 
 
 def pool_tile(data: Any, tile: Tile, block: geometry.Bins, after: None) -> Pooled:
-    """The regions of a block that touch the tile, over its pixels alone."""
+    """The regions of a block that touch the tile, over its pixels alone; `after` only waits."""
     data = boxes.as_native(numpy.as_maps(data))
     images, _, height, width = data.shape
     touching = (block.image >= tile.image) & (block.image < tile.image + images)
@@ -207,7 +207,7 @@ def add(
 ) -> np.ndarray | None:
     """The total of earlier blocks and, added to it one by one, the gradients of this one.
 
-    Half-precision gradients are summed in float32.
+    Half-precision gradients are summed in float32. `after` only waits.
     """
     if parts is None:
         return total
