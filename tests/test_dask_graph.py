@@ -139,7 +139,7 @@ def test_the_larger_of_features_and_result_streams(lazy):
 
 
 STREAMS = [  # a band, or a block and its parts for 20 bands
-    ((3, 3), ("add", "roi-pool-back"), 2),
+    ((3, 3), ("add", "roi-pool-"), 2),
     ((45, 30), ("random", "part"), 1 + 20),
 ]
 

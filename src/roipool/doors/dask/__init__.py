@@ -16,7 +16,9 @@ of its chunks visits every tile, if only to find that no region touches it. That
 of rows x chunks of features), and its few, large chunks cost least.
 
 A gradient's chunks are whole rows of some images, of about `array.chunk-size`, and each adds the
-blocks of regions one after another: in the order of the specification, whatever the chunks.
+blocks of regions one after another: in the order of the specification, whatever the chunks. Here
+too the smaller of gradient and addends stays in memory; a task holds its chunk and, of regions
+spread evenly over the gradient, about one block of addends.
 """
 
 import math

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import dask.array as da
 import numpy as np
-from dask._task_spec import TaskRef
+from dask._task_spec import List, TaskRef
 
 from roipool.doors.dask import chunks, tasks
 from roipool.doors.dask.graph import Layer
@@ -55,18 +55,35 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
     """Put the tasks of every chunk of the gradient into the layer."""
     images, channels, heights, (width,) = call.sizes
     # What is smaller may stay in memory: the gradients of the regions, all split before the first
-    # band begins, or the totals of all bands.
+    # band begins, or the totals of all bands, each given one block's part after the other.
     split_first = math.prod(map(sum, call.sizes)) > call.grad.size
     for c, count in enumerate(channels):
         parts = _split(layer, call, blocks, c)
         every = [part for band in parts.values() for part in band]
         after = layer.after(("parts", c), every) if split_first else None
+        # Of regions spread evenly, as many parts as there are bands are about one block.
+        at_once = len(parts) if split_first else 1
         for (n, y), band in parts.items():
             shape = (images[n], count, heights[y], width)
-            total = None
-            for i, part in enumerate(band):
-                total = layer.put(("add", n, c, y, i), tasks.add, total, part, shape, after)
-            layer.put((n, c, y, 0), tasks.round_once, total, shape, call.grad.dtype)
+            _sum(layer, (n, c, y), band, at_once, shape, call.grad.dtype, after)
+
+
+def _sum(
+    layer: Layer,
+    place: chunks.Place,
+    parts: list[TaskRef],
+    at_once: int,
+    shape: tuple[int, ...],
+    dtype: Any,
+    after: Any,
+) -> None:
+    """Put the tasks of one band into the layer: from the total of the parts before to the next."""
+    steps = [parts[i : i + at_once] for i in range(0, len(parts), at_once)] or [[]]
+    wide = np.float32 if dtype.itemsize == 2 else dtype
+    total = None
+    for i, step in enumerate(steps[:-1]):
+        total = layer.put(("add", *place, i), tasks.add, total, List(*step), shape, wide, after)
+    layer.put((*place, 0), tasks.add, total, List(*steps[-1]), shape, dtype, after)
 
 
 def _split(

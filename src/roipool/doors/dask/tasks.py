@@ -203,27 +203,22 @@ def split_block(
 
 
 def add(
-    total: np.ndarray | None, parts: Addends | None, shape: tuple[int, ...], after: None
-) -> np.ndarray | None:
-    """The total of earlier blocks and, added to it one by one, the gradients of this one.
+    total: np.ndarray | None,
+    parts: Sequence[Addends | None],
+    shape: tuple[int, ...],
+    dtype: Any,
+    after: None,
+) -> np.ndarray:
+    """The total of earlier blocks, or zeros, and one by one the gradients of these, as `dtype`.
 
     Half-precision gradients are summed in float32. `after` only waits.
     """
-    if parts is None:
-        return total
-    half = parts.grad.dtype.itemsize == 2
-    dtype = np.float32 if half else parts.grad.dtype
-    total = np.zeros(shape, dtype) if total is None else total.copy()
+    sums = np.dtype(np.float32 if np.dtype(dtype).itemsize == 2 else dtype)
+    total = np.zeros(shape, sums) if total is None else total.copy()
     with np.errstate(over="ignore", invalid="ignore"):
-        np.add.at(total.reshape(-1), parts.at, parts.grad.astype(dtype, copy=False))
-    return total
-
-
-def round_once(total: np.ndarray | None, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Sums in the dtype of the gradient; zeros where nothing was added."""
-    if total is None:
-        return np.zeros(shape, dtype)
-    with np.errstate(over="ignore"):
+        for part in parts:
+            if part is not None:
+                np.add.at(total.reshape(-1), part.at, part.grad.astype(sums, copy=False))
         return total.astype(dtype, copy=False)
 
 
