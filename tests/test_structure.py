@@ -26,6 +26,8 @@ def files_of(door):
     return {name.replace("/", ".").removesuffix(".__init__") for name in names}
 
 
+COMMON = {"_core", "bins", "boxes", "checks", "geometry", "memory"}  # of all doors
+
 # What each room may import of the package; rooms not named here are front ends, free to use all.
 ALLOWED = {
     "__init__": {"ops", "threads"},
@@ -35,9 +37,11 @@ ALLOWED = {
     "reference": set(),
     "boxes": set(),
     "checks": set(),
+    "memory": {"_core"},
     "bins": {"_core", "boxes", "geometry"},
     "doors/__init__": {"doors"},
-    **{door: {"_core", "bins", "boxes", "checks", "geometry", *files_of(door)} for door in DOORS},
+    **{door: {*COMMON, *files_of(door)} for door in DOORS},
+    "doors/dlpack": {"checks", "doors.numpy"},
 }
 for door in DOORS:
     if door.startswith("doors/dask/"):  # its chunks are NumPy arrays

@@ -1,13 +1,10 @@
 """NumPy arrays: shapes and dtypes checked, memory allocated, the native core called."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from roipool import _core, bins, boxes, checks, geometry
-
-KEPT_FROM = 2**17  # bytes
+from roipool import _core, bins, boxes, checks, geometry, memory
 
 
 def roi_pool(
@@ -71,8 +68,8 @@ def max_of_bins(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The maximum of each bin and, in the dtype `positions` if one is given, where it lies."""
     shape = (len(edges.image), data.shape[1], edges.rows.shape[1], edges.cols.shape[1])
-    values = _empty(shape, data.dtype)
-    argmax = None if positions is None else _empty(shape, np.dtype(positions))
+    values = memory.empty(shape, data.dtype)
+    argmax = None if positions is None else memory.empty(shape, np.dtype(positions))
     _core.max_forward(data.dtype.name, _bits(data), *edges, _bits(values), argmax)
     return values, argmax
 
@@ -90,7 +87,7 @@ def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -
     """The caller's memory if it fits, else new memory."""
     dtype = np.dtype(dtype).newbyteorder("=")
     if out is None:
-        return _empty(shape, dtype)
+        return memory.empty(shape, dtype)
     expected = f"expected a writeable C-contiguous array of shape {shape} and dtype {dtype}"
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}; {expected}")
@@ -101,14 +98,6 @@ def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -
     if any(np.may_share_memory(out, array) for array in inputs):
         raise ValueError(f"out may overlap another array of this call; {expected} of its own")
     return out
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """As numpy.empty, but that a large result's memory is kept for the next when it is freed."""
-    size = math.prod(shape) * dtype.itemsize
-    if not KEPT_FROM <= size < 2**47:
-        return np.empty(shape, dtype)
-    return _core.memory(size).view(dtype).reshape(shape)
 
 
 def _bits(array: np.ndarray) -> np.ndarray:
