@@ -1,6 +1,7 @@
 """Digits on photographs, cropped from a feature map and read: trained end to end in JAX.
 
-    python -m examples.crop_and_classify --help
+    make example-jax                               from the root of the repository
+    make example-jax ARGS="--steps 100"            other options: ARGS=--help
 
 A network that looks at a whole scene once, `roi_pool` under the given boxes, and a classifier of
 each: one jitted step, differentiated through the crop. Scenes are those of `examples.fast_rcnn`.
@@ -39,10 +40,12 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the scenes and the weights.")
 Output = Annotated[Path, typer.Option(help="A folder for the loss curve.")]
 
 console = Console(highlight=False)
+app = typer.Typer(add_completion=False)
 
 
+@app.command()
 def main(
-    steps: Steps = 600,
+    steps: Steps = 700,
     test_scenes: TestScenes = 200,
     seed: Seed = 0,
     output: Output = Path("build/crop_and_classify"),
@@ -139,4 +142,4 @@ def evaluate(params: Params, seed: int, count: int) -> float:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
