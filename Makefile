@@ -8,15 +8,22 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo example test test-doors lint format bench bench-check clean
+.PHONY: demo example example-jax example-dask test test-doors lint format bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
 
 # Threads that spin while they wait stop each other where another program has a core.
 example: export OMP_WAIT_POLICY ?= passive
-example: $(VENV)/example
+example: $(VENV)/examples
 	$(BIN)/python -m examples.fast_rcnn $(ARGS)
+
+example-jax: $(VENV)/examples
+	$(BIN)/python -m examples.crop_and_classify $(ARGS)
+
+# For example: make example-dask ARGS="--side 40000 --regions 1000000"
+example-dask: $(VENV)/examples
+	$(BIN)/python examples/dask_zarr/pool_image.py $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest
@@ -61,6 +68,6 @@ $(DOORS)/ready: $(NATIVE) | $(BIN)/python
 	$(DOORS)/bin/python -W ignore -c 'import array_api_strict, mlx.core, paddle, pyarrow'
 	@touch $@
 
-$(VENV)/demo $(VENV)/example $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
+$(VENV)/demo $(VENV)/examples $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@

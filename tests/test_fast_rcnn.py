@@ -14,6 +14,9 @@ pytest.importorskip("typer")
 
 import torch
 import typer
+from sklearn.datasets import load_digits, load_sample_images
+
+import roipool
 from examples.fast_rcnn import boxes, scenes
 from examples.fast_rcnn.__main__ import main
 from examples.fast_rcnn.boxes import decode, encode, iou, suppressed
@@ -24,9 +27,6 @@ from examples.fast_rcnn.proposals import windows
 from examples.fast_rcnn.sampling import PER_SCENE, batch, sample
 from examples.fast_rcnn.scenes import SIDE, Scene, scene
 from examples.fast_rcnn.training import train
-from sklearn.datasets import load_digits, load_sample_images
-
-import roipool
 
 
 @pytest.fixture(autouse=True)

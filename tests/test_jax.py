@@ -167,6 +167,18 @@ def test_a_wrong_argmax_that_cannot_be_looked_at_adds_nothing():
     )
 
 
+def test_more_pixels_than_one_index_counts(monkeypatch):
+    data, rois = some_maps(), some_boxes()
+    values, argmax = roipool.roi_pool(data, rois, 3, return_argmax=True)
+    image = jnp.maximum(rois[:, 0], -1).astype(int)
+    gathered = kernels.gather(data, argmax, image)
+    scattered = kernels.scatter(values, argmax, image, data_shape=data.shape)
+    monkeypatch.setattr(kernels, "COUNTED", 100)
+    assert jnp.array_equal(kernels.gather(data, argmax, image), gathered)
+    assert jnp.array_equal(kernels.scatter(values, argmax, image, data_shape=data.shape), scattered)
+    assert jnp.array_equal(gathered, values)
+
+
 def lowered(platform):
     program = jax.jit(jax.grad(lambda x, r: roipool.roi_pool(x, r, 2).sum()))
     traced = program.trace(some_maps(), some_boxes())

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 PEERS = ("mxnet", "torchvision", "onnxruntime", "openvino")
-OURS = ("roipool", "roipool_out", "roipool_torch")
+OURS = ("roipool", "roipool_out", "roipool_torch", "roipool_jax")
 FLOORS = ("fill_fresh", "fill_warm")
-LIBRARIES = {"roipool_out": "roipool", "roipool_torch": "torch"}  # where the name isn't its own
+# Where the name isn't its own.
+LIBRARIES = {"roipool_out": "roipool", "roipool_torch": "torch", "roipool_jax": "jax"}
 
 
 class UnsupportedError(Exception):

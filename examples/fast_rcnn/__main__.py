@@ -59,7 +59,7 @@ def main(
     precision = average_precision(scenes, found)
     mean = float(np.nanmean(precision))
     _tell_precision(precision, mean, test_scenes)
-    draw_losses(trained.losses, output / "losses.png")
+    draw_losses(trained.losses, ("classes", "boxes"), output / "losses.png")
     draw_detections(scenes[:PICTURED], found[:PICTURED], output / "detections.png")
     _save_figures(trained, precision, output)
     console.print(f"losses.png, detections.png, losses.csv and figures.json are in {output}")

@@ -19,13 +19,13 @@ TRUTH, RIGHT, WRONG = "white", "#56B4E9", "#E69F00"
 CLASSES, BOXES, INK, FAINT = "#0072B2", "#D55E00", "#1a1a1a", "#777777"
 
 
-def draw_losses(losses: np.ndarray, path: Path) -> None:
-    """Both losses (steps, 2), each step and a moving mean."""
+def draw_losses(losses: np.ndarray, names: Sequence[str], path: Path) -> None:
+    """One or two losses (steps, n) by name, each step and a moving mean."""
     figure = Figure(figsize=(7, 3.4), facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     window = max(len(losses) // 40, 1)
     steps = np.arange(1, len(losses) + 1)
-    for loss, name, colour in zip(losses.T, ("classes", "boxes"), (CLASSES, BOXES), strict=True):
+    for loss, name, colour in zip(losses.T, names, (CLASSES, BOXES), strict=False):
         mean = np.convolve(loss, np.full(window, 1 / window), "valid")
         axes.plot(steps, loss, color=colour, alpha=0.15, lw=0.6)
         axes.plot(steps[window - 1 :], mean, color=colour, lw=2)

@@ -16,9 +16,10 @@ def max_bins(
     pooled_size: tuple[int, int],
     spatial_scale: float,
     data_dtype: Any,
+    first: int = 0,
 ) -> geometry.Bins:
     """`geometry.max_bins`, by its native twin where it has one; raises for a row that is neither
-    region nor padding.
+    region nor padding, by its place where `first` others come before.
     """
     if rows.dtype == np.float32 or rows.dtype == np.float64:
         in_double = geometry.float_type(np, data_dtype, rows.dtype) is np.float64
@@ -31,6 +32,6 @@ def max_bins(
     else:
         with np.errstate(over="ignore", invalid="ignore"):  # told by name below
             bins = geometry.max_bins(np, rows, data_shape, pooled_size, spatial_scale, data_dtype)
-    boxes.refuse_batch_indices(rows, bins.image, data_shape[0])
-    boxes.refuse_coordinates(rows, bins.image, spatial_scale)
+    boxes.refuse_batch_indices(rows, bins.image, data_shape[0], first)
+    boxes.refuse_coordinates(rows, bins.image, spatial_scale, first)
     return bins

@@ -83,29 +83,38 @@ def refuse_shape(name: str, shape: tuple[int, ...], columns: int) -> None:
         raise ValueError(f"{name} has shape {tuple(shape)}; expected {FORMS}")
 
 
-def refuse_batch_indices(rois: np.ndarray, image: np.ndarray, images: int) -> None:
-    """Raise for the first row without an image that is no padding row either."""
+def refuse_batch_indices(rois: np.ndarray, image: np.ndarray, images: int, first: int = 0) -> None:
+    """Raise for the first row without an image that is no padding row either.
+
+    `first` rows came before these, in `rois` as the caller gave them.
+    """
     index = rois[:, 0]
     whole = np.isfinite(index) & (index == np.floor(index))
     wrong = np.flatnonzero(~whole | (image < 0) & (index >= images))
     if len(wrong) == 0:
         return
     k = int(wrong[0])
+    row = first + k
     several = f"{images} images (0 to {images - 1})"
     held = {0: "no image", 1: "one image (index 0)"}.get(images, several)
     if not whole[k]:
         raise ValueError(
-            f"rois[{k}] has batch index {index[k]}, which is no whole number; data holds {held}; "
+            f"rois[{row}] has batch index {index[k]}, which is no whole number; data holds {held}; "
             "use a negative index for a padding row"
         )
     raise IndexError(
-        f"rois[{k}] has batch index {int(index[k])}, but data holds {held}; "
+        f"rois[{row}] has batch index {int(index[k])}, but data holds {held}; "
         "use a negative index for a padding row"
     )
 
 
-def refuse_coordinates(rois: np.ndarray, image: np.ndarray, spatial_scale: float) -> None:
-    """Raise for the first row that has an image by its index but none by its coordinates."""
+def refuse_coordinates(
+    rois: np.ndarray, image: np.ndarray, spatial_scale: float, first: int = 0
+) -> None:
+    """Raise for the first row that has an image by its index but none by its coordinates.
+
+    `first` rows came before these, in `rois` as the caller gave them.
+    """
     wrong = np.flatnonzero((image < 0) & (rois[:, 0] >= 0))
     if len(wrong) == 0:
         return
@@ -113,12 +122,13 @@ def refuse_coordinates(rois: np.ndarray, image: np.ndarray, spatial_scale: float
     finite = np.isfinite(rois[k, 1:])
     column = 1 + int(np.argmin(finite) if not finite.all() else np.argmax(np.abs(rois[k, 1:])))
     value, name = rois[k, column], COLUMNS[column]
+    row = first + k
     if not finite.all():
         raise ValueError(
-            f"rois[{k}, {column}] ({name}) is {value}; expected a finite coordinate in image "
+            f"rois[{row}, {column}] ({name}) is {value}; expected a finite coordinate in image "
             "pixels; use a negative batch index for a padding row"
         )
     raise ValueError(
-        f"rois[{k}, {column}] ({name}) is {value}, which overflows when multiplied by "
+        f"rois[{row}, {column}] ({name}) is {value}, which overflows when multiplied by "
         f"spatial_scale {spatial_scale}; clip the boxes to the image"
     )

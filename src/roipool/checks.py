@@ -17,6 +17,30 @@ def values_and_argmax(out: Any) -> tuple[Any, Any]:
     return out
 
 
+def refuse_maps(dtype: Any, name: str, shape: Sequence[int]) -> None:
+    """Raise unless this dtype, by its name, and shape are those of feature maps."""
+    if name not in DTYPES:
+        raise TypeError(
+            f"data has dtype {dtype}; expected one of {', '.join(DTYPES)}: convert with astype"
+        )
+    if len(shape) != 4:
+        raise ValueError(
+            f"data has shape {tuple(shape)}; expected feature maps (N, C, H, W); "
+            "add the missing axes with data[None] or reshape"
+        )
+    if max(shape) >= 2**31:
+        raise ValueError(f"data has shape {tuple(shape)}; each axis must be below 2**31")
+
+
+def refuse_argmax(dtype: Any, whole: bool, shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Raise unless positions of this dtype, whole numbers or not, and shape fit the gradient."""
+    if tuple(shape) != tuple(expected) or not whole:
+        raise ValueError(
+            f"argmax has shape {tuple(shape)} and dtype {dtype}; expected {tuple(expected)} "
+            "and int32 or int64, as roi_pool(..., return_argmax=True) gave it"
+        )
+
+
 def refuse_grad(
     dtype: Any, name: str | None, shape: Sequence[int], count: int, data_shape: Sequence[int]
 ) -> None:

@@ -31,9 +31,9 @@ def roi_pool(
 
     Args:
         data: Feature maps (N, C, H, W): float16, bfloat16, float32, float64, int8, uint8, int16 or
-            int32, of any strides; channels-last memory is used as it lies. An array of NumPy or
-            JAX, a tensor of PyTorch on the CPU, any array with DLPack there, or a value of one of
-            spox's ONNX graphs (see `roipool.onnx`).
+            int32, of any strides; channels-last memory is used as it lies. An array of NumPy,
+            JAX or Dask, a tensor of PyTorch on the CPU, any array with DLPack there, or a value of
+            one of spox's ONNX graphs (see `roipool.onnx`).
         rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
             N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
             out, no gradient.
@@ -42,9 +42,9 @@ def roi_pool(
             stride.
         return_argmax: Whether to return the winners' positions too.
         out: Memory for the result, an array of its shape and dtype; with `return_argmax` a pair of
-            them; of tensors only where no derivative is asked for, of JAX arrays never. A loop
-            that reuses it saves the time that fresh memory costs, which for large results is as
-            much again.
+            them; of tensors only where no derivative is asked for, of JAX and Dask arrays never.
+            A loop that reuses it saves the time that fresh memory costs, which for large results
+            is as much again.
 
     Returns:
         The pooled values (K, C, h, w), in the dtype of `data`. With `return_argmax` a pair: the
@@ -54,6 +54,10 @@ def roi_pool(
         Of tensors, tensors: differentiable with respect to `data`, any number of times, in both
         modes, under torch.func and torch.compile; channels-last where `data` is. Of JAX arrays,
         JAX arrays, under every transformation. Of another library's, its own, without derivatives.
+
+        Of Dask arrays, lazy ones: in blocks of as many regions as fill Dask's `array.chunk-size`,
+        and channels as `data` has them. `rois` may be a Dask array (K, 5) too: its own blocks, each
+        looked at in every chunk of `data`, and wrong rows told when the result is computed.
 
     Raises:
         IndexError: A batch index is N or more.
@@ -104,7 +108,9 @@ def roi_pool_backward(
             overwritten, not added to, also where a position then proves to lie outside the map.
 
     Returns:
-        The gradient, of shape `data_shape` and the dtype of `grad`.
+        The gradient, of shape `data_shape` and the dtype of `grad`. Of Dask arrays, a lazy one: in
+        chunks of whole rows of some images, of about `array.chunk-size`, channels as `grad` has
+        them.
 
     Raises:
         IndexError: A batch index is N or more, or a position lies outside the map.

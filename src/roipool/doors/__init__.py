@@ -16,6 +16,12 @@ def _torch() -> ModuleType:
     return torch
 
 
+def _dask() -> ModuleType:
+    from roipool.doors import dask
+
+    return dask
+
+
 def _jax() -> ModuleType:
     from roipool.doors import jax
 
@@ -42,6 +48,7 @@ _DOORS = {
     "torch": _torch,
     "jax": _jax,  # tracers
     "jaxlib": _jax,  # arrays
+    "dask": _dask,
     "spox": _spox,
 }
 
@@ -58,8 +65,8 @@ def door_of(data: Any) -> ModuleType:
     if door is None:
         raise TypeError(
             f"no door for {_package(kind)}.{kind.__name__}; roipool takes NumPy arrays, PyTorch "
-            "tensors, JAX arrays, others with DLPack (__dlpack__) and nested lists: convert with "
-            "numpy.asarray"
+            "tensors, arrays of JAX and Dask, others with DLPack (__dlpack__) and nested lists: "
+            "convert with numpy.asarray"
         )
     return door()
 

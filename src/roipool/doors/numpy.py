@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from roipool import _core, bins, boxes, checks, geometry, memory
-from roipool.checks import DTYPES
 
 
 def roi_pool(
@@ -17,7 +16,7 @@ def roi_pool(
     out: Any,
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """`roipool.roi_pool` for NumPy arrays; the size and scale have been checked."""
-    data = boxes.as_native(_as_maps(data))
+    data = boxes.as_native(as_maps(data))
     images, channels, height, width = data.shape
     rows = boxes.as_rows(rois, images)
     shape = (len(rows), channels, *pooled_size)
@@ -26,7 +25,7 @@ def roi_pool(
     values = _result(given, shape, data.dtype, data)
     argmax = None
     if return_argmax:
-        argmax = _result(given_argmax, shape, _argmax_dtype(height * width), data, values)
+        argmax = _result(given_argmax, shape, argmax_dtype(height * width), data, values)
 
     edges = bins.max_bins(rows, data.shape, pooled_size, spatial_scale, data.dtype)
     _core.max_forward(
@@ -47,11 +46,7 @@ def roi_pool_backward(
     images, _, height, width = data_shape
     rows = boxes.as_rows(rois, images)
     checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), data_shape)
-    if argmax.shape != grad.shape or argmax.dtype.kind not in "iu":
-        raise ValueError(
-            f"argmax has shape {argmax.shape} and dtype {argmax.dtype}; expected {grad.shape} "
-            f"and int32 or int64, as roi_pool(..., return_argmax=True) gave it"
-        )
+    checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
     with np.errstate(invalid="ignore"):
         image = geometry.image_index(np, rows[:, 0], images)
     boxes.refuse_batch_indices(rows, image, images)
@@ -68,22 +63,23 @@ def roi_pool_backward(
     return grad_data
 
 
-def _as_maps(data: Any) -> np.ndarray:
+def max_of_bins(
+    data: np.ndarray, edges: geometry.Bins, positions: Any = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The maximum of each bin and, in the dtype `positions` if one is given, where it lies."""
+    shape = (len(edges.image), data.shape[1], edges.rows.shape[1], edges.cols.shape[1])
+    values = memory.empty(shape, data.dtype)
+    argmax = None if positions is None else memory.empty(shape, np.dtype(positions))
+    _core.max_forward(data.dtype.name, _bits(data), *edges, _bits(values), argmax)
+    return values, argmax
+
+
+def as_maps(data: Any) -> np.ndarray:
+    """Feature maps, checked."""
     if hasattr(data, "mask"):  # asked so, numpy.ma need not be imported
         raise TypeError("data is a masked array; its mask would be lost: fill it with data.filled")
     array = np.asarray(data)
-    if array.dtype.name not in DTYPES:
-        raise TypeError(
-            f"data has dtype {array.dtype}; expected one of {', '.join(DTYPES)}: "
-            "convert with astype"
-        )
-    if array.ndim != 4:
-        raise ValueError(
-            f"data has shape {array.shape}; expected feature maps (N, C, H, W); "
-            "add the missing axes with data[None] or reshape"
-        )
-    if max(array.shape) >= 2**31:
-        raise ValueError(f"data has shape {array.shape}; each axis must be below 2**31")
+    checks.refuse_maps(array.dtype, array.dtype.name, array.shape)
     return array
 
 
@@ -109,5 +105,6 @@ def _bits(array: np.ndarray) -> np.ndarray:
     return array.view(np.int16) if array.itemsize == 2 else array
 
 
-def _argmax_dtype(plane: int) -> type:
+def argmax_dtype(plane: int) -> type:
+    """What holds every position of a plane of so many pixels."""
     return np.int32 if plane < 2**31 else np.int64

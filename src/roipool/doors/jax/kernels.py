@@ -11,6 +11,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
+COUNTED = 2**31  # by the int32 that indices are
+
 
 class _Walks(NamedTuple):
     """Bins as walks over pixels of the table, each (B,) int32; step t is row t // width."""
@@ -112,7 +114,7 @@ def gather(data: Array, argmax: Array, image: Array) -> Array:
 def _flat(data_shape: tuple[int, ...]) -> tuple[int, ...]:
     """All pixels of all planes in one axis, where int32 can count them: one index is faster."""
     pixels = math.prod(data_shape)
-    return (pixels,) if pixels < 2**31 else (data_shape[0], math.prod(data_shape[1:]))
+    return (pixels,) if pixels < COUNTED else (data_shape[0], math.prod(data_shape[1:]))
 
 
 def _pixels(argmax: Array, image: Array, data_shape: tuple[int, ...]) -> tuple[Array, ...]:

@@ -1,0 +1,64 @@
+"""Chunk arithmetic: how results are divided, and which chunks a block of regions touches."""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+import dask
+import numpy as np
+from dask.array.core import normalize_chunks
+from dask.utils import parse_bytes
+
+from roipool import geometry
+
+Sizes = tuple[int, ...]  # of the chunks along one axis
+Place = tuple[int, int, int]  # of a chunk of feature maps: n, y, x
+
+
+def divided(count: int, bytes_each: int) -> Sizes:
+    """Chunks of so many things, each of about dask's `array.chunk-size`."""
+    limit = parse_bytes(dask.config.get("array.chunk-size"))
+    chunks: Sizes = normalize_chunks(max(1, limit // max(bytes_each, 1)), (count,))[0]
+    return chunks
+
+
+def starts(sizes: Sizes) -> Sizes:
+    """Where each chunk begins."""
+    return tuple(accumulate(sizes[:-1], initial=0))
+
+
+def of_planes(
+    data_shape: tuple[int, int, int, int], channels: Sizes, itemsize: int
+) -> tuple[Sizes, Sizes]:
+    """Chunks of images, and of rows where a plane is too large for one."""
+    images, _, height, width = data_shape
+    row = width * max(channels) * itemsize
+    heights = divided(height, row)
+    return divided(images, row * max(heights)), heights
+
+
+def of_images(sizes: Sizes, image: np.ndarray) -> np.ndarray:
+    """The chunks that hold these images, once each; padding rows are in none."""
+    return np.unique(_chunk_at(sizes, image[image >= 0]))
+
+
+def touched(bins: geometry.Bins, chunks: Sequence[Sizes]) -> Iterator[Place]:
+    """The chunks (n, y, x) that some region has pixels in, in the order of the array."""
+    top, bottom = bins.rows[:, 0, 0], bins.rows[:, -1, 1]
+    left, right = bins.cols[:, 0, 0], bins.cols[:, -1, 1]
+    some = (bins.image >= 0) & (top < bottom) & (left < right)
+    n = _chunk_at(chunks[0], bins.image[some])
+    y0, y1 = (_chunk_at(chunks[2], edge) for edge in (top[some], bottom[some] - 1))
+    x0, x1 = (_chunk_at(chunks[3], edge) for edge in (left[some], right[some] - 1))
+    for image in np.unique(n):
+        # +1 where a region's rectangle of chunks begins and −1 where it ends, summed along both
+        # axes, is how many regions touch each chunk: no loop over regions.
+        at = n == image
+        corners = np.zeros((len(chunks[2]) + 1, len(chunks[3]) + 1), np.int64)
+        for y, x, sign in ((y0, x0, 1), (y1 + 1, x0, -1), (y0, x1 + 1, -1), (y1 + 1, x1 + 1, 1)):
+            np.add.at(corners, (y[at], x[at]), sign)
+        for tile_y, tile_x in np.argwhere(corners.cumsum(0).cumsum(1) > 0).tolist():
+            yield int(image), tile_y, tile_x
+
+
+def _chunk_at(sizes: Sizes, position: np.ndarray) -> np.ndarray:
+    return np.searchsorted(np.cumsum(sizes), position, side="right")
