@@ -16,6 +16,15 @@ def values_and_argmax(out: Any) -> tuple[Any, Any]:
     return out
 
 
+def refuse_maps(shape: Sequence[int]) -> None:
+    """Raise unless it is the shape of feature maps."""
+    if len(shape) != 4:
+        raise ValueError(
+            f"data has shape {tuple(shape)}; expected feature maps (N, C, H, W); "
+            "add the missing axes with data[None] or reshape"
+        )
+
+
 def refuse_grad(
     dtype: Any, name: str | None, shape: Sequence[int], count: int, data_shape: Sequence[int]
 ) -> None:

@@ -10,6 +10,12 @@ def _numpy() -> ModuleType:
     return numpy
 
 
+def _mxnet() -> ModuleType:
+    from roipool.doors import mxnet
+
+    return mxnet
+
+
 def _torch() -> ModuleType:
     from roipool.doors import torch
 
@@ -18,7 +24,7 @@ def _torch() -> ModuleType:
 
 # The package that an array's type comes from, and what imports its door: by a statement each,
 # which torch.compile can follow, unlike importlib.
-_DOORS = {"numpy": _numpy, "builtins": _numpy, "torch": _torch}
+_DOORS = {"numpy": _numpy, "builtins": _numpy, "mxnet": _mxnet, "torch": _torch}
 
 
 def door_of(data: Any) -> ModuleType:
@@ -31,7 +37,7 @@ def door_of(data: Any) -> ModuleType:
     if door is None:
         raise TypeError(
             f"no door for {_package(kind)}.{kind.__name__}; roipool takes NumPy arrays, PyTorch "
-            "tensors and nested lists: convert with numpy.asarray"
+            "tensors, MXNet arrays and symbols, and nested lists: convert with numpy.asarray"
         )
     return door()
 

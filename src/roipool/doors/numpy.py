@@ -80,11 +80,7 @@ def _as_maps(data: Any) -> np.ndarray:
             f"data has dtype {array.dtype}; expected one of {', '.join(DTYPES)}: "
             "convert with astype"
         )
-    if array.ndim != 4:
-        raise ValueError(
-            f"data has shape {array.shape}; expected feature maps (N, C, H, W); "
-            "add the missing axes with data[None] or reshape"
-        )
+    checks.refuse_maps(array.shape)
     if max(array.shape) >= 2**31:
         raise ValueError(f"data has shape {array.shape}; each axis must be below 2**31")
     return array

@@ -31,11 +31,7 @@ def roi_pool(
         raise TypeError(
             f"data has dtype {data.dtype}; expected one of {', '.join(DTYPES)}: convert with to"
         )
-    if data.ndim != 4:
-        raise ValueError(
-            f"data has shape {tuple(data.shape)}; expected feature maps (N, C, H, W); "
-            "add the missing axes with data[None] or reshape"
-        )
+    checks.refuse_maps(data.shape)
     if max(data.shape[2:]) >= 2**31:
         raise ValueError(
             f"data has shape {tuple(data.shape)}; height and width must be below 2**31"
