@@ -44,9 +44,9 @@ def ROIPooling(  # noqa: N802  the name in MXNet
                  [19., 21.]]]], dtype=float32)
     """
     if name is not None and out is None and hasattr(data, "list_arguments"):  # a symbol
-        from roipool.doors import mxnet
+        from roipool.doors.mxnet.graph import node
 
-        return mxnet.symbol(data, rois, pooled_size, spatial_scale, name=name)
+        return node(data, rois, pooled_size, spatial_scale, name=name)
     return ops.roi_pool(data, rois, pooled_size, spatial_scale, out=out)
 
 
@@ -68,19 +68,51 @@ def convert(symbol: Any) -> Any:
     """
     import mxnet as mx
 
-    from roipool.doors.mxnet.operators import OPERATOR
+    from roipool.doors.mxnet.graph import OPERATOR, PROTECTION
 
     graph = json.loads(symbol.tojson(remove_amp_cast=False))
-    _replace_nodes(graph, OPERATOR)
+    _replace_nodes(graph, OPERATOR, *PROTECTION)
     converted = mx.sym.load_json(json.dumps(graph))
     return converted.as_np_ndarray() if isinstance(symbol, mx.sym.np._Symbol) else converted
 
 
-def _replace_nodes(graph: dict[str, Any], operator: str) -> None:
-    """In place; the operator takes the attributes of ROIPooling under their names."""
+def _replace_nodes(
+    graph: dict[str, Any], operator: str, protector: str, axes: dict[str, str]
+) -> None:
+    """In place: each ROIPooling becomes three nodes, and what comes behind is counted anew."""
+    nodes: list[dict[str, Any]] = []
+    place: list[int] = []  # of each old node among the new
+
+    def moved(entries: list[list[int]]) -> list[list[int]]:
+        return [[place[i], *output] for i, *output in entries]
+
     for node in graph["nodes"]:
-        if node["op"] == "ROIPooling":
-            node["op"] = "Custom"
-            node["attrs"]["op_type"] = operator
         for subgraph in node.get("subgraphs", ()):  # the bodies of loops and branches
-            _replace_nodes(subgraph, operator)
+            _replace_nodes(subgraph, operator, protector, axes)
+        inputs = moved(node["inputs"])
+        if node["op"] == "ROIPooling":
+            name, attributes = node["name"], node["attrs"]
+            kept = {
+                k: v for k, v in attributes.items() if k not in ("pooled_size", "spatial_scale")
+            }
+            protection = {"op": protector, "attrs": kept | axes}
+            plain, pool = [len(nodes), 0, 0], [len(nodes) + 1, 0, 0]
+            nodes += [
+                {"name": f"{name}_plain", "inputs": inputs[:1], **protection},
+                {
+                    "name": f"{name}_pool",
+                    "inputs": [plain, *inputs[1:]],
+                    "op": "Custom",
+                    "attrs": attributes | {"op_type": operator},
+                },
+                {"name": name, "inputs": [pool], **protection},
+            ]
+        else:
+            nodes.append(node | {"inputs": inputs})
+        place.append(len(nodes) - 1)
+    graph |= {
+        "nodes": nodes,
+        "arg_nodes": [place[i] for i in graph["arg_nodes"]],
+        "heads": moved(graph["heads"]),
+    }
+    graph.pop("node_row_ptr", None)  # MXNet counts for itself
