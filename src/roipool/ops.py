@@ -3,6 +3,7 @@
 import operator
 from typing import Any
 
+from roipool import checks
 from roipool.doors import door_of
 
 
@@ -72,7 +73,7 @@ def roi_pool(
         array([[[[ 7.,  9.],
                  [19., 21.]]]], dtype=float32)
     """
-    size, scale = _checked_size(pooled_size), _checked_scale(spatial_scale)
+    size, scale = checks.pooled_size(pooled_size), checks.spatial_scale(spatial_scale)
     return door_of(data).roi_pool(data, rois, size, scale, bool(return_argmax), out)
 
 
@@ -126,30 +127,3 @@ def roi_pool_backward(
     if len(shape) != 4 or min(shape) < 0 or max(shape) >= 2**31:
         raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W), each below 2**31")
     return door_of(grad).roi_pool_backward(grad, argmax, rois, shape, out)
-
-
-def _checked_size(pooled_size: Any) -> tuple[int, int]:
-    try:
-        one = isinstance(pooled_size, int) or not hasattr(pooled_size, "__iter__")
-        pair = (pooled_size,) * 2 if one else tuple(pooled_size)
-        height, width = (operator.index(n) for n in pair)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"pooled_size is {pooled_size!r}; expected two whole numbers (h, w), or one for both"
-        ) from None
-    if height < 1 or width < 1:
-        raise ValueError(f"pooled_size is {pooled_size!r}; each side must be at least 1")
-    return height, width
-
-
-def _checked_scale(spatial_scale: Any) -> float:
-    try:
-        scale = float(spatial_scale)
-    except (TypeError, ValueError):
-        raise TypeError(f"spatial_scale is {spatial_scale!r}; expected one number") from None
-    if not 2.0**-126 <= scale <= 2.0**127:  # a normal float32, which is what it is rounded to
-        raise ValueError(
-            f"spatial_scale is {spatial_scale!r}; expected a finite positive number, the size of "
-            "the feature map / the size of the image, such as 1 / 16"
-        )
-    return scale

@@ -218,8 +218,13 @@ def test_names():
     with mx.name.Prefix("net_"):
         assert ROIPooling(DATA, ROIS, (3, 2), 0.5, name="pool5").name == "net_pool5"
     values, argmax = roipool.roi_pool(DATA, ROIS, 2, 0.5, return_argmax=True)
-    assert values.list_outputs()[0].endswith("_output")
-    assert argmax.list_outputs()[0].endswith("_argmax")
+    (output,) = values.list_outputs()
+    assert argmax.list_outputs() == [output.replace("_output", "_pool_argmax")]
+    assert ROIPooling(DATA, ROIS, 3, 0.5, name="one").infer_shape(data=(2, 5, 13, 11), rois=(7, 5))[
+        1
+    ] == [(7, 5, 3, 3)]
+    with pytest.raises(ValueError, match="pooled_size is 0"):
+        ROIPooling(DATA, ROIS, 0, 0.5, name="none")
 
 
 class Net(mx.gluon.HybridBlock):

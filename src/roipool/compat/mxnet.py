@@ -22,7 +22,7 @@ differences:
 import json
 from typing import Any
 
-from roipool import ops
+from roipool import checks, ops
 
 
 def ROIPooling(  # noqa: N802  the name in MXNet
@@ -46,7 +46,8 @@ def ROIPooling(  # noqa: N802  the name in MXNet
     if name is not None and out is None and hasattr(data, "list_arguments"):  # a symbol
         from roipool.doors.mxnet.graph import node
 
-        return node(data, rois, pooled_size, spatial_scale, name=name)
+        size, scale = checks.pooled_size(pooled_size), checks.spatial_scale(spatial_scale)
+        return node(data, rois, size, scale, name=name)
     return ops.roi_pool(data, rois, pooled_size, spatial_scale, out=out)
 
 
@@ -54,8 +55,10 @@ def convert(symbol: Any) -> Any:
     """A copy of a symbol in which every ROIPooling is roipool's; all else is as it was.
 
     Names, attributes, arguments, auxiliary states and outputs stay, so that the parameters of the
-    network fit as they are. The copy can be saved and loaded as any symbol, by processes that have
-    imported `roipool.doors.mxnet`.
+    network fit as they are. In the place of each ROIPooling stand three nodes, the last under its
+    name: around the operator, named `_pool`, two that copy protect it from arrays that MXNet 1.9.1
+    frees too early. The copy can be saved, and loaded by processes that have imported
+    `roipool.doors.mxnet`.
 
         symbol, arg_params, aux_params = mx.model.load_checkpoint("fast_rcnn", 0)
         symbol = convert(symbol)

@@ -8,6 +8,7 @@ In a hybridized block MXNet 1.9.1 frees an array that its convolutions laid out 
 before a custom operator has read it, so such arrays must not come near: see `PROTECTION`.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ OPERATOR = "roipool.doors.mxnet"
 # layout, forward and backward, it is the fastest; those that may work in place don't protect.
 PROTECTION = ("SwapAxis", {"dim1": "0", "dim2": "0"})
 
+_numbers = itertools.count()
+
 
 def node(
     data: Symbol,
@@ -50,11 +53,11 @@ def node(
     attributes = {"pooled_size": str(pooled_size), "spatial_scale": repr(spatial_scale)}
     if return_argmax:
         attributes["return_argmax"] = "True"
-    before, within = (name and f"{name}_{part}" for part in ("plain", "pool"))
+    name = name or f"roipool{next(_numbers)}"
     pooled = mx.sym.Custom(
-        protected(data.as_nd_ndarray(), name=before, **protection),
+        protected(data.as_nd_ndarray(), name=f"{name}_plain", **protection),
         rois.as_nd_ndarray(),
-        name=within,
+        name=f"{name}_pool",
         op_type=OPERATOR,
         **attributes,
     )
