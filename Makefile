@@ -8,13 +8,18 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo test lint format bench bench-check clean
+.PHONY: demo test test-doors lint format bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
 
 test: lint
 	$(BIN)/python -m pytest
+
+# Libraries too large for every run of the tests, in an environment of their own.
+DOORS := .cache/doors
+test-doors: $(DOORS)/ready
+	$(DOORS)/bin/python -m pytest tests/test_dlpack.py tests/test_paddle.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check
@@ -44,6 +49,12 @@ $(BIN)/python:
 	  echo "roipool needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; \
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+$(DOORS)/ready: $(NATIVE) | $(BIN)/python
+	$(BIN)/python -m venv $(DOORS)
+	$(DOORS)/bin/pip install --quiet --editable '.[doors]'
+	$(DOORS)/bin/python -W ignore -c 'import array_api_strict, mlx.core, paddle, pyarrow'
+	@touch $@
 
 $(VENV)/demo $(VENV)/dev: $(VENV)/%: $(NATIVE) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[$*]'

@@ -29,9 +29,7 @@ Memory* allocate(std::size_t bytes) {
   const std::size_t size = (bytes + unit - 1) / unit * unit;
   void* start = std::aligned_alloc(unit, size);
   if (!start) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-  if (unit == kHugePage) madvise(start, size, MADV_HUGEPAGE);
-#endif
+  ask_for_huge_pages(start, size);
   return new Memory{start, size, nullptr};
 }
 
@@ -41,6 +39,15 @@ void release(Memory* memory) {
 }
 
 }  // namespace
+
+void ask_for_huge_pages([[maybe_unused]] void* start, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef MADV_HUGEPAGE
+  char* const first = static_cast<char*>(start) + (-std::uintptr_t(start) & (kHugePage - 1));
+  char* const end = static_cast<char*>(start) + bytes;
+  if (end - first >= std::ptrdiff_t(kHugePage))
+    madvise(first, std::size_t(end - first) / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
+}
 
 // The lock is only tried: in a child of fork it may stay locked for ever, and no caller waits.
 
@@ -61,6 +68,9 @@ void give_back(Memory* memory) noexcept {
   Kept& store = kept();
   std::unique_lock lock(store.mutex, std::try_to_lock);
   if (!lock.owns_lock() || memory->size > kMostKept) return release(memory);
+#ifdef MADV_FREE
+  if (memory->size >= 2 * kHugePage) madvise(memory->start, memory->size, MADV_FREE);
+#endif
   memory->older = store.newest;
   store.newest = memory;
   Memory** at = &store.newest;

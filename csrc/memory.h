@@ -1,6 +1,7 @@
 // Memory for results and for work, aligned to cache lines and on huge pages where it is large.
 // What is given back is kept for the next call, up to a limit: a loop would otherwise spend as
-// long in the system's clearing of fresh pages as in its own work.
+// long in the system's clearing of fresh pages as in its own work. Meanwhile the system may take
+// the pages, should it run short.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,7 @@
 
 namespace roipool {
 
-inline constexpr std::size_t kMostKept = 64 << 20;
+inline constexpr std::size_t kMostKept = 256 << 20;
 
 struct Memory {
   void* start;
@@ -19,6 +20,9 @@ struct Memory {
 
 Memory* take_memory(std::size_t bytes);  // at least so many; throws std::bad_alloc
 void give_back(Memory*) noexcept;
+
+// For fresh memory of any origin: the whole huge pages in it then cost one fault each.
+void ask_for_huge_pages(void* start, std::size_t bytes) noexcept;
 
 // The product of sizes; throws std::bad_alloc where it is more than there can be.
 template <class... Size>

@@ -14,6 +14,9 @@
 #include "memory.h"
 #include "plan.h"
 #include "threads.h"
+#ifdef ROIPOOL_XLA
+#include "xla.h"
+#endif
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -140,6 +143,14 @@ std::vector<std::string> isa_names() {
   return names;
 }
 
+nb::dict xla_handlers_py() {
+  nb::dict handlers;
+#ifdef ROIPOOL_XLA
+  for (const auto& [name, handler] : xla_handlers()) handlers[name] = nb::capsule(handler);
+#endif
+  return handlers;
+}
+
 }  // namespace
 }  // namespace roipool
 
@@ -163,6 +174,8 @@ NB_MODULE(_core, m) {
         "How regions of one image would be pooled: whether packed together, and the levels built.");
   m.def("memory", &memory_py, "bytes"_a,
         "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");
+  m.def("xla_handlers", &xla_handlers_py,
+        "Handlers of XLA's foreign function interface by name; none where it was built without.");
   m.def("isa", [] { return std::string(chosen_isa().name); }, "The instruction set in use.");
   m.def("isas", &isa_names, "The instruction sets this machine could use, best last.");
   m.def("default_threads", &default_threads, "Threads used where a call names none.");

@@ -78,6 +78,14 @@ def odd_boxes(height, width):
     )
 
 
+def onnx_boxes(height, width, scale):
+    """Those of them that ONNX Runtime's 32-bit coordinates hold, padding, and random ones."""
+    odd = odd_boxes(height, width)
+    near = np.all(np.abs(odd[:, 1:] * scale) < 2**30, axis=1)
+    many = random_boxes(np.random.default_rng(0), 12, 2, height, width, scale)
+    return np.concatenate([odd[near | (odd[:, 0] < 0)], many])
+
+
 def layouts(maps):
     """The same numbers in every memory layout that an array can have, by name."""
     n, c, h, w = maps.shape

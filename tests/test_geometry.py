@@ -1,3 +1,6 @@
+import contextlib
+import importlib.util
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -7,6 +10,10 @@ from hypothesis import strategies as st
 from roipool import _core, geometry, reference
 
 NAMESPACES = {"numpy": np, "strict": array_api_strict}
+if importlib.util.find_spec("jax"):
+    import jax
+
+    NAMESPACES["jax"] = jax.numpy  # compiled, where XLA may move an edge
 SIZES = range(1, 401)
 POOLED = range(1, 15)
 
@@ -35,9 +42,16 @@ def native_bins(rois, shape, pooled_size, scale, F):
 
 def array_bins(rois, shape, pooled_size, scale, xp, F):
     dtype = xp.float32 if F is np.float32 else xp.float64
-    with np.errstate(over="ignore", invalid="ignore"):
-        rois = xp.asarray(rois)
-        found = geometry.max_bins(xp, rois, shape, pooled_size, scale, dtype)
+    compiled = xp.__name__ == "jax.numpy"
+
+    def bins(rois):
+        return geometry.max_bins(xp, rois, shape, pooled_size, scale, dtype)
+
+    with contextlib.ExitStack() as settings:
+        settings.enter_context(np.errstate(over="ignore", invalid="ignore"))
+        if compiled:
+            settings.enter_context(jax.enable_x64(True))
+        found = (jax.jit(bins) if compiled else bins)(xp.asarray(rois))
     return geometry.Bins(*(np.asarray(part) for part in found))
 
 
@@ -67,9 +81,10 @@ def test_division_then_rounding_is_part_of_the_definition():
         assert bins.cols[0, -1, 1] == size + 1
 
 
+@pytest.mark.parametrize("xp", NAMESPACES.values(), ids=NAMESPACES)
 @pytest.mark.parametrize("F", [np.float32, np.float64])
 @pytest.mark.parametrize("scale", [1.0, 0.0625, 1 / 3, 0.7])
-def test_ties_and_their_neighbours(scale, F):
+def test_ties_and_their_neighbours(scale, F, xp):
     ties = np.arange(-20, 20, dtype=F) + F(0.5)
     s = F(np.float32(scale))
     near = np.concatenate([np.nextafter(ties, F(-99)), ties, np.nextafter(ties, F(99))]) / s
@@ -77,7 +92,7 @@ def test_ties_and_their_neighbours(scale, F):
     rois = np.zeros((len(near), 5), F)
     rois[:, 1], rois[:, 3] = near, near[::-1]
     rois[:, 2], rois[:, 4] = near[::-1], near
-    bins = bins_of(rois, (1, 1, 12, 15), (3, 4), scale, F=F)
+    bins = bins_of(rois, (1, 1, 12, 15), (3, 4), scale, xp, F)
     np.testing.assert_array_equal(bins.cols, expected_rows(*rois.T[[1, 3]], 15, 4, scale, F))
     np.testing.assert_array_equal(bins.rows, expected_rows(*rois.T[[2, 4]], 12, 3, scale, F))
 
@@ -89,13 +104,14 @@ def huge(F):
     return [F(v) for v in (*near, 1e30, 3e7, 123456789)]
 
 
+@pytest.mark.parametrize("xp", NAMESPACES.values(), ids=NAMESPACES)
 @pytest.mark.parametrize("F", [np.float32, np.float64])
-def test_huge_coordinates_as_in_unbounded_integers(F):
+def test_huge_coordinates_as_in_unbounded_integers(F, xp):
     values = huge(F)
     c1, c2 = (m.ravel() for m in np.meshgrid([-v for v in values] + values, values))
     rois = np.zeros((len(c1), 5), F)
     rois[:, 1], rois[:, 3] = c1, c2
-    bins = bins_of(rois, (1, 1, 1, 1000), (1, 3), 1.0, F=F)
+    bins = bins_of(rois, (1, 1, 1, 1000), (1, 3), 1.0, xp, F)
     np.testing.assert_array_equal(bins.cols, expected_rows(c1, c2, 1000, 3, 1.0, F))
 
 

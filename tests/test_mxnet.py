@@ -99,7 +99,9 @@ def beside_mxnet(mxnet_python, tmp_path):
     def run(*arguments):
         command = [mxnet_python, "-W", "ignore", *arguments]
         env = os.environ | {"PYTHONPATH": str(tmp_path)}
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -26,6 +26,8 @@ def files_of(door):
     return {name.replace("/", ".").removesuffix(".__init__") for name in names}
 
 
+COMMON = {"_core", "bins", "boxes", "checks", "geometry", "memory"}  # of all doors
+
 # What each room may import of the package; rooms not named here are front ends, free to use all.
 ALLOWED = {
     "__init__": {"ops", "threads"},
@@ -35,14 +37,14 @@ ALLOWED = {
     "reference": set(),
     "boxes": set(),
     "checks": set(),
+    "memory": {"_core"},
     "bins": {"_core", "boxes", "geometry"},
     "doors/__init__": {"doors"},
-    **{door: {"_core", "bins", "boxes", "checks", "geometry", *files_of(door)} for door in DOORS},
+    **{door: {*COMMON, *files_of(door)} for door in DOORS},
+    "doors/dlpack": {"checks", "doors.numpy"},
 }
-
-# MXNet's arrays are NumPy's once its engine is done with them: their door leads to NumPy's.
-for room in ("doors/mxnet/__init__", "doors/mxnet/recording"):
-    ALLOWED[room].add("doors")
+for _name in ("doors/mxnet/__init__", "doors/mxnet/recording"):  # over NumPy's arrays too
+    ALLOWED[_name].add("doors.numpy")
 
 
 def imports(path):

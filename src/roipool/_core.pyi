@@ -49,6 +49,9 @@ def plan(rows: NDArray[np.int32], cols: NDArray[np.int32], argmax: bool) -> tupl
 def memory(bytes: int) -> NDArray[np.uint8]:
     """Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed."""
 
+def xla_handlers() -> dict[str, Any]:
+    """Handlers of XLA's foreign function interface by name; none where it was built without."""
+
 def isa() -> str:
     """The instruction set in use."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32")
+IN_FLOAT32 = tuple(name for name in DTYPES if name not in ("float64", "int32"))  # exactly
 
 
 def pooled_size(value: Any) -> tuple[int, int]:
@@ -76,3 +77,19 @@ def refuse_argmax_outside(inside: bool, height: int, width: int) -> None:
             f"argmax holds positions outside the map of {height} x {width} pixels; expected "
             f"-1 to {height * width - 1}: was it made with the same data_shape?"
         )
+
+
+def refuse_onnx_dtype(name: str) -> None:
+    """Raise unless ONNX Runtime's MaxRoiPool, which is float32 alone, can pool it exactly."""
+    if name not in IN_FLOAT32:
+        raise TypeError(
+            f"data has dtype {name}; an ONNX graph pools in float32, which holds "
+            f"{', '.join(IN_FLOAT32)}: cast data to one of them"
+        )
+
+
+def refuse_onnx_argmax() -> None:
+    """Raise: positions were asked for."""
+    raise NotImplementedError(
+        "ONNX's MaxRoiPool gives no positions; leave out return_argmax in what becomes a graph"
+    )

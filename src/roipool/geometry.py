@@ -5,7 +5,7 @@ give the same bits. Three rules keep it so; each was seen to move edges when bro
 
 - No expression a·b + c feeds a floor, ceil or comparison: a fused multiply-add rounds once where
   the definition rounds twice.
-- No division by a broadcast scalar: XLA multiplies by its reciprocal instead.
+- No division by a constant, whatever its shape: XLA multiplies by its reciprocal instead.
 - Everything is computed in F (float64 when features and regions both are, else float32).
 """
 
@@ -61,6 +61,11 @@ def max_bins(
     return Bins(image, rows, cols)
 
 
+def beside_the_map(spatial_scale: float) -> list[float]:
+    """A row whose bins are empty on every map: a padding row, where one cannot be told."""
+    return [0.0, *[-2.0 / spatial_scale] * 4]
+
+
 def float_type(xp: Any, data_dtype: Any, rois_dtype: Any) -> Any:
     """F: half-precision features must not round coordinates."""
     return xp.float64 if data_dtype == xp.float64 and rois_dtype == xp.float64 else xp.float32
@@ -95,7 +100,8 @@ def inclusive_size(xp: Any, begin: Array, end: Array) -> Array:
 
 
 def _axis_edges(xp: Any, begin: Array, size: Array, length: int, count: int) -> Array:
-    step = size / xp.full_like(size, count)
+    # A size is never below 1; that the divisor is no constant is what XLA must not see through.
+    step = size / xp.where(size < 1, xp.ones_like(size), xp.full_like(size, count))
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = part[None, :] * step[:, None]
     offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)

@@ -31,9 +31,10 @@ def roi_pool(
     row-major order wins.
 
     Args:
-        data: Feature maps (N, C, H, W), a NumPy array or a PyTorch tensor on the CPU: float16,
-            bfloat16, float32, float64, int8, uint8, int16 or int32, of any strides; channels-last
-            memory is used as it lies.
+        data: Feature maps (N, C, H, W): float16, bfloat16, float32, float64, int8, uint8, int16 or
+            int32, of any strides; channels-last memory is used as it lies. An array of NumPy or
+            JAX, a tensor of PyTorch on the CPU, any array with DLPack there, or a value of one of
+            spox's ONNX graphs (see `roipool.onnx`).
         rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
             N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
             out, no gradient.
@@ -42,8 +43,9 @@ def roi_pool(
             stride.
         return_argmax: Whether to return the winners' positions too.
         out: Memory for the result, an array of its shape and dtype; with `return_argmax` a pair of
-            them; of tensors only where no derivative is asked for. A loop that reuses it saves the
-            time that fresh memory costs, which for large results is as much again.
+            them; of tensors only where no derivative is asked for, of JAX arrays never. A loop
+            that reuses it saves the time that fresh memory costs, which for large results is as
+            much again.
 
     Returns:
         The pooled values (K, C, h, w), in the dtype of `data`. With `return_argmax` a pair: the
@@ -51,7 +53,8 @@ def roi_pool(
         int32 (int64 where H * W does not fit), -1 where nothing was pooled.
 
         Of tensors, tensors: differentiable with respect to `data`, any number of times, in both
-        modes, under torch.func and torch.compile; channels-last where `data` is.
+        modes, under torch.func and torch.compile; channels-last where `data` is. Of JAX arrays,
+        JAX arrays, under every transformation. Of another library's, its own, without derivatives.
 
     Raises:
         IndexError: A batch index is N or more.

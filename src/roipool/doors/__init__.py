@@ -10,21 +10,47 @@ def _numpy() -> ModuleType:
     return numpy
 
 
-def _mxnet() -> ModuleType:
-    from roipool.doors import mxnet
-
-    return mxnet
-
-
 def _torch() -> ModuleType:
     from roipool.doors import torch
 
     return torch
 
 
+def _jax() -> ModuleType:
+    from roipool.doors import jax
+
+    return jax
+
+
+def _mxnet() -> ModuleType:
+    from roipool.doors import mxnet
+
+    return mxnet
+
+
+def _spox() -> ModuleType:
+    from roipool.doors import spox
+
+    return spox
+
+
+def _dlpack() -> ModuleType:
+    from roipool.doors import dlpack
+
+    return dlpack
+
+
 # The package that an array's type comes from, and what imports its door: by a statement each,
 # which torch.compile can follow, unlike importlib.
-_DOORS = {"numpy": _numpy, "builtins": _numpy, "mxnet": _mxnet, "torch": _torch}
+_DOORS = {
+    "numpy": _numpy,
+    "builtins": _numpy,
+    "torch": _torch,
+    "jax": _jax,  # tracers
+    "jaxlib": _jax,  # arrays
+    "mxnet": _mxnet,
+    "spox": _spox,
+}
 
 
 def door_of(data: Any) -> ModuleType:
@@ -34,10 +60,13 @@ def door_of(data: Any) -> ModuleType:
     if door is None or kind is object:  # perhaps a subclass: np.memmap, a user's own
         bases = (_package(base) for base in kind.__mro__[:-1])
         door = next((_DOORS[package] for package in bases if package in _DOORS), None)
+    if door is None and hasattr(kind, "__dlpack__"):
+        door = _dlpack
     if door is None:
         raise TypeError(
             f"no door for {_package(kind)}.{kind.__name__}; roipool takes NumPy arrays, PyTorch "
-            "tensors, MXNet arrays and symbols, and nested lists: convert with numpy.asarray"
+            "tensors, JAX and MXNet arrays, others with DLPack (__dlpack__) and nested lists: "
+            "convert with numpy.asarray"
         )
     return door()
 

@@ -1,14 +1,11 @@
 """NumPy arrays: shapes and dtypes checked, memory allocated, the native core called."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from roipool import _core, bins, boxes, checks, geometry
+from roipool import _core, bins, boxes, checks, geometry, memory
 from roipool.checks import DTYPES
-
-KEPT_FROM = 2**17  # bytes
 
 
 def roi_pool(
@@ -90,7 +87,7 @@ def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -
     """The caller's memory if it fits, else new memory."""
     dtype = np.dtype(dtype).newbyteorder("=")
     if out is None:
-        return _empty(shape, dtype)
+        return memory.empty(shape, dtype)
     expected = f"expected a writeable C-contiguous array of shape {shape} and dtype {dtype}"
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}; {expected}")
@@ -101,14 +98,6 @@ def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -
     if any(np.may_share_memory(out, array) for array in inputs):
         raise ValueError(f"out may overlap another array of this call; {expected} of its own")
     return out
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """As numpy.empty, but that a large result's memory is kept for the next when it is freed."""
-    size = math.prod(shape) * dtype.itemsize
-    if not KEPT_FROM <= size < 2**47:
-        return np.empty(shape, dtype)
-    return _core.memory(size).view(dtype).reshape(shape)
 
 
 def _bits(array: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ import numpy as np
 from mxnet.ndarray import NDArray
 from mxnet.symbol import Symbol
 
+import roipool.doors.numpy as numpy_door
 from roipool import boxes, checks
-from roipool.doors import numpy as numpy_door
+from roipool.doors.mxnet import threads as _threads  # noqa: F401  what it registers
 from roipool.doors.mxnet.arrays import view, wrap
 from roipool.doors.mxnet.graph import node
 from roipool.doors.mxnet.recording import record

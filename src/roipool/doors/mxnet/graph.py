@@ -9,7 +9,6 @@ before a custom operator has read it, so such arrays must not come near: see `PR
 """
 
 import itertools
-import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ import numpy as np
 from mxnet.ndarray import NDArray
 from mxnet.symbol import Symbol
 
-from roipool import _core, bins
+from roipool import _core, bins, memory
 from roipool.checks import DTYPES, FLOATS
 from roipool.doors.mxnet.arrays import refuse_context, view
 
@@ -84,7 +83,9 @@ class RoiPool(mx.operator.CustomOp):
         aux: Sequence[NDArray],
     ) -> None:
         """Writes values, and positions where there is an output for them."""
-        argmax = _positions(out_data[0].shape) if is_train or len(out_data) > 1 else None
+        argmax = None
+        if is_train or len(out_data) > 1:
+            argmax = memory.empty(out_data[0].shape, np.dtype(np.int32))
         with _written(out_data[0], req[0]) as values:
             image = self._pool(in_data, values, argmax)
         self.winners = None if argmax is None else (argmax, image)
@@ -108,7 +109,7 @@ class RoiPool(mx.operator.CustomOp):
                 f"data has dtype {grad.dtype}; a gradient is one of {', '.join(FLOATS)}"
             )
         if self.winners is None:  # the forward was told that no training follows
-            argmax = _positions(grad.shape)
+            argmax = memory.empty(grad.shape, np.dtype(np.int32))
             self.winners = argmax, self._pool(in_data, np.empty_like(grad), argmax)
         argmax, image = self.winners
         with _written(in_grad[0], req[0]) as grad_data:
@@ -185,24 +186,15 @@ class RoiPoolProp(mx.operator.CustomOpProp):
 @contextmanager
 def _written(array: NDArray, req: str) -> Iterator[np.ndarray]:
     """Memory to fill: the array's own, unless MXNet wants a sum in it, or nothing."""
-    memory = view("out", array, to_write=True)
+    own = view("out", array, to_write=True)
     if req in ("write", "inplace"):
-        yield memory
+        yield own
         return
-    addend = np.empty_like(memory)
+    addend = np.empty_like(own)
     yield addend
     if req == "add":
         with np.errstate(all="ignore"):  # MXNet doesn't warn of infinities and NaN either
-            memory += addend
-
-
-def _positions(shape: tuple[int, ...]) -> np.ndarray:
-    """Memory for argmax that is kept between calls: fresh pages cost as much as the pooling.
-
-    32 bits are enough, as MXNet's arrays have fewer than 2**31 elements.
-    """
-    memory = _core.memory(4 * math.prod(shape))
-    return memory.view(np.int32).reshape(shape)
+            own += addend
 
 
 def _bits(array: np.ndarray) -> np.ndarray:

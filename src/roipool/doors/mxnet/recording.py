@@ -6,7 +6,7 @@ import mxnet as mx
 import numpy as np
 from mxnet.ndarray import NDArray
 
-from roipool.doors import numpy as numpy_door
+import roipool.doors.numpy as numpy_door
 from roipool.doors.mxnet.arrays import view, wrap
 
 

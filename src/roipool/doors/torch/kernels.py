@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roipool import _core, bins, boxes, checks, geometry
+from roipool import _core, bins, boxes, checks, geometry, memory
 from roipool.checks import DTYPES
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
 
 
 def _pool(data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float) -> Tensor:
-    values = _new_values(data, rois, pooled_size)
+    values = _empty(_pooled_shape(data, rois, pooled_size), data.dtype)
     _fill(data, rois, spatial_scale, values, None)
     return _as_data_lies(values, data)
 
@@ -22,8 +22,8 @@ def _pool(data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale:
 def _pool_argmax(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> tuple[Tensor, Tensor]:
-    values = _new_values(data, rois, pooled_size)
-    argmax = torch.empty_like(values, dtype=argmax_dtype(data))
+    shape = _pooled_shape(data, rois, pooled_size)
+    values, argmax = _empty(shape, data.dtype), _empty(shape, argmax_dtype(data))
     _fill(data, rois, spatial_scale, values, argmax)
     return _as_data_lies(values, data), argmax
 
@@ -55,7 +55,7 @@ def _fill(
 
 
 def _backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
-    grad_data = grad.new_empty(data_shape)
+    grad_data = _empty(data_shape, grad.dtype)
     _scatter(grad, argmax, rois, grad_data)
     return grad_data
 
@@ -126,8 +126,13 @@ def argmax_dtype(data: Tensor) -> torch.dtype:
     return torch.int32 if data.shape[2] * data.shape[3] < 2**31 else torch.int64
 
 
-def _new_values(data: Tensor, rois: Tensor, pooled_size: Sequence[int]) -> Tensor:
-    return data.new_empty((rois.shape[0], data.shape[1], *pooled_size))
+def _empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    stored = torch.int16 if dtype.itemsize == 2 else dtype  # NumPy has no bfloat16
+    return torch.from_numpy(memory.empty(tuple(shape), np.dtype(NAMES[stored]))).view(dtype)
+
+
+def _pooled_shape(data: Tensor, rois: Tensor, pooled_size: Sequence[int]) -> tuple[int, ...]:
+    return (rois.shape[0], data.shape[1], *pooled_size)
 
 
 def _as_data_lies(values: Tensor, data: Tensor) -> Tensor:
@@ -144,13 +149,13 @@ def _as_data_lies(values: Tensor, data: Tensor) -> Tensor:
 def _fake_pool(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> Tensor:
-    return _as_data_lies(_new_values(data, rois, pooled_size), data)
+    return _as_data_lies(data.new_empty(_pooled_shape(data, rois, pooled_size)), data)
 
 
 def _fake_pool_argmax(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> tuple[Tensor, Tensor]:
-    values = _new_values(data, rois, pooled_size)
+    values = data.new_empty(_pooled_shape(data, rois, pooled_size))
     return _as_data_lies(values, data), torch.empty_like(values, dtype=argmax_dtype(data))
 
 

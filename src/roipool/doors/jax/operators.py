@@ -1,0 +1,95 @@
+"""Three primitives of JAX, and what its transformations ask of them.
+
+    pool(data, image, rows, cols)    values; with `argmax` the positions too
+    gather(data, argmax, image)      reads each value at its argmax
+    scatter(grad, argmax, image)     adds each gradient at its argmax
+
+The derivative of `pool` is `gather` of the tangent, and `gather` and `scatter` are linear and each
+other's transpose: derivatives of any order in either mode are made of these three. On CPUs `pool`
+and `scatter` are calls of the native core from the compiled program; elsewhere, and `gather`
+everywhere, jax.lax.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
+
+from roipool import _core
+from roipool.doors.jax import kernels
+
+pool_p = Primitive("roipool_pool")
+pool_p.multiple_results = True
+gather_p = Primitive("roipool_gather")
+scatter_p = Primitive("roipool_scatter")
+
+
+def pool(data: Any, image: Any, rows: Any, cols: Any, *, argmax: bool) -> list[Array]:
+    """Values (K, C, P_h, P_w) and, where asked, positions of the same shape."""
+    return list(pool_p.bind(*_varying_alike(data, image, rows, cols), argmax=argmax))
+
+
+def gather(data: Any, argmax: Any, image: Any) -> Array:
+    """The value of `data` at each argmax; 0 where nothing was pooled."""
+    return gather_p.bind(*_varying_alike(data, argmax, image))
+
+
+def scatter(grad: Any, argmax: Any, image: Any, *, data_shape: tuple[int, ...]) -> Array:
+    """Each gradient added at its argmax, in an array of `data_shape`."""
+    return scatter_p.bind(*_varying_alike(grad, argmax, image), data_shape=data_shape)
+
+
+def _varying_alike(*operands: Any) -> list[Any]:
+    """Inside jax.shard_map: what differs between the devices for one of them does for all."""
+    axes = [_varying(jax.typeof(operand)) for operand in operands]
+    missing = [tuple(frozenset().union(*axes) - known) for known in axes]
+    pairs = zip(operands, missing, strict=True)
+    return [lax.pcast(operand, more, to="varying") if more else operand for operand, more in pairs]
+
+
+def _varying(aval: Any) -> frozenset[Any]:
+    axes: frozenset[Any] = aval.vma if hasattr(aval, "vma") else aval.mat.varying  # from 0.10 on
+    return axes
+
+
+def _pool_results(
+    data: ShapedArray, image: Any, rows: Any, cols: Any, *, argmax: bool
+) -> list[ShapedArray]:
+    shape = (image.shape[0], data.shape[1], rows.shape[1], cols.shape[1])
+    values = data.update(shape=shape, weak_type=False)
+    return [values, values.update(dtype=jnp.dtype(jnp.int32))] if argmax else [values]
+
+
+pool_p.def_abstract_eval(_pool_results)
+gather_p.def_abstract_eval(lambda data, argmax, image: data.update(shape=argmax.shape))
+scatter_p.def_abstract_eval(
+    lambda grad, argmax, image, *, data_shape: grad.update(shape=data_shape)
+)
+
+pool_p.def_impl(jax.jit(pool_p.bind, static_argnames="argmax"))
+gather_p.def_impl(jax.jit(gather_p.bind))
+scatter_p.def_impl(jax.jit(scatter_p.bind, static_argnames="data_shape"))
+
+mlir.register_lowering(pool_p, mlir.lower_fun(kernels.pool, multiple_results=True))
+mlir.register_lowering(gather_p, mlir.lower_fun(kernels.gather, multiple_results=False))
+mlir.register_lowering(scatter_p, mlir.lower_fun(kernels.scatter, multiple_results=False))
+
+
+def _call(target: str) -> Any:
+    return lambda ctx, *operands, **_: jax.ffi.ffi_lowering(target)(ctx, *operands)
+
+
+_handlers = _core.xla_handlers()
+for _name, _handler in _handlers.items():
+    jax.ffi.register_ffi_target(f"roipool_{_name}", _handler, platform="cpu")
+if _handlers:
+    mlir.register_lowering(pool_p, _call("roipool_max_forward"), "cpu")
+    mlir.register_lowering(scatter_p, _call("roipool_max_backward"), "cpu")
+else:  # built without XLA's headers: chunks that stay in a core's own cache
+    _pool = partial(kernels.pool, chunk=2**16)
+    mlir.register_lowering(pool_p, mlir.lower_fun(_pool, multiple_results=True), "cpu")
