@@ -33,8 +33,8 @@ def roi_pool(
     Args:
         data: Feature maps (N, C, H, W): float16, bfloat16, float32, float64, int8, uint8, int16 or
             int32, of any strides; channels-last memory is used as it lies. An array of NumPy or
-            JAX, a tensor of PyTorch on the CPU, any array with DLPack there, or a value of one of
-            spox's ONNX graphs (see `roipool.onnx`).
+            JAX, a tensor of PyTorch on the CPU, an array of MXNet there or one of its symbols, any
+            array with DLPack there, or a value of one of spox's ONNX graphs (see `roipool.onnx`).
         rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
             N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
             out, no gradient.
@@ -54,7 +54,9 @@ def roi_pool(
 
         Of tensors, tensors: differentiable with respect to `data`, any number of times, in both
         modes, under torch.func and torch.compile; channels-last where `data` is. Of JAX arrays,
-        JAX arrays, under every transformation. Of another library's, its own, without derivatives.
+        JAX arrays, under every transformation. Of MXNet's arrays, its own, recorded by its
+        autograd; of its symbols, a symbol, which takes what is no region as a padding row. Of
+        another library's, its own, without derivatives.
 
     Raises:
         IndexError: A batch index is N or more.
