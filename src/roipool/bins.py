@@ -17,21 +17,26 @@ def max_bins(
     spatial_scale: float,
     data_dtype: Any,
     first: int = 0,
+    *,
+    refuse: bool = True,
 ) -> geometry.Bins:
-    """`geometry.max_bins`, by its native twin where it has one; raises for a row that is neither
-    region nor padding, by its place where `first` others come before.
+    """`geometry.max_bins`, by its native twin where it has one.
+
+    A row that is neither region nor padding is refused, by its place where `first` others come
+    before, or is taken as padding where nobody could catch the error.
     """
+    all_known = False
     if rows.dtype == np.float32 or rows.dtype == np.float64:
         in_double = geometry.float_type(np, data_dtype, rows.dtype) is np.float64
         bins = geometry.Bins(
             np.empty(len(rows), np.int32),
             *(np.empty((len(rows), count, 2), np.int32) for count in pooled_size),
         )
-        if _core.max_bins(rows, data_shape, spatial_scale, in_double, *bins):
-            return bins
+        all_known = _core.max_bins(rows, data_shape, spatial_scale, in_double, *bins)
     else:
         with np.errstate(over="ignore", invalid="ignore"):  # told by name below
             bins = geometry.max_bins(np, rows, data_shape, pooled_size, spatial_scale, data_dtype)
-    boxes.refuse_batch_indices(rows, bins.image, data_shape[0], first)
-    boxes.refuse_coordinates(rows, bins.image, spatial_scale, first)
+    if refuse and not all_known:
+        boxes.refuse_batch_indices(rows, bins.image, data_shape[0], first)
+        boxes.refuse_coordinates(rows, bins.image, spatial_scale, first)
     return bins

@@ -1,11 +1,41 @@
 """What every door accepts and refuses alike, whatever its arrays are."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32")
 IN_FLOAT32 = tuple(name for name in DTYPES if name not in ("float64", "int32"))  # exactly
+
+
+def pooled_size(value: Any) -> tuple[int, int]:
+    """Two sides, of one number or two."""
+    try:
+        one = isinstance(value, int) or not hasattr(value, "__iter__")
+        pair = (value,) * 2 if one else tuple(value)
+        height, width = (operator.index(n) for n in pair)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"pooled_size is {value!r}; expected two whole numbers (h, w), or one for both"
+        ) from None
+    if height < 1 or width < 1:
+        raise ValueError(f"pooled_size is {value!r}; each side must be at least 1")
+    return height, width
+
+
+def spatial_scale(value: Any) -> float:
+    """A number that float32 can hold."""
+    try:
+        scale = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"spatial_scale is {value!r}; expected one number") from None
+    if not 2.0**-126 <= scale <= 2.0**127:  # a normal float32, which is what it is rounded to
+        raise ValueError(
+            f"spatial_scale is {value!r}; expected a finite positive number, the size of "
+            "the feature map / the size of the image, such as 1 / 16"
+        )
+    return scale
 
 
 def values_and_argmax(out: Any) -> tuple[Any, Any]:
@@ -17,18 +47,18 @@ def values_and_argmax(out: Any) -> tuple[Any, Any]:
     return out
 
 
-def refuse_maps(dtype: Any, name: str, shape: Sequence[int]) -> None:
+def refuse_maps(dtype: Any, name: str | None, shape: Sequence[int], cast: str = "astype") -> None:
     """Raise unless this dtype, by its name, and shape are those of feature maps."""
     if name not in DTYPES:
         raise TypeError(
-            f"data has dtype {dtype}; expected one of {', '.join(DTYPES)}: convert with astype"
+            f"data has dtype {dtype}; expected one of {', '.join(DTYPES)}: convert with {cast}"
         )
     if len(shape) != 4:
         raise ValueError(
             f"data has shape {tuple(shape)}; expected feature maps (N, C, H, W); "
             "add the missing axes with data[None] or reshape"
         )
-    if max(shape) >= 2**31:
+    if any(isinstance(side, int) and side >= 2**31 for side in shape):  # or a symbol, not known yet
         raise ValueError(f"data has shape {tuple(shape)}; each axis must be below 2**31")
 
 

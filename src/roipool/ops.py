@@ -3,6 +3,7 @@
 import operator
 from typing import Any
 
+from roipool import checks
 from roipool.doors import door_of
 
 
@@ -31,9 +32,10 @@ def roi_pool(
 
     Args:
         data: Feature maps (N, C, H, W): float16, bfloat16, float32, float64, int8, uint8, int16 or
-            int32, of any strides; channels-last memory is used as it lies. An array of NumPy,
-            JAX or Dask, a tensor of PyTorch on the CPU, any array with DLPack there, or a value of
-            one of spox's ONNX graphs (see `roipool.onnx`).
+            int32, of any strides; channels-last memory is used as it lies. An array of NumPy, JAX
+            or Dask, a tensor of PyTorch on the CPU, an array of MXNet there or one of its symbols,
+            any array with DLPack there, or a value of one of spox's ONNX graphs (see
+            `roipool.onnx`).
         rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
             N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
             out, no gradient.
@@ -53,7 +55,9 @@ def roi_pool(
 
         Of tensors, tensors: differentiable with respect to `data`, any number of times, in both
         modes, under torch.func and torch.compile; channels-last where `data` is. Of JAX arrays,
-        JAX arrays, under every transformation. Of another library's, its own, without derivatives.
+        JAX arrays, under every transformation. Of MXNet's arrays, its own, recorded by its
+        autograd; of its symbols, a symbol, which takes what is no region as a padding row. Of
+        another library's, its own, without derivatives.
 
         Of Dask arrays, lazy ones: in blocks of as many regions as fill Dask's `array.chunk-size`,
         and channels as `data` has them. `rois` may be a Dask array (K, 5) too: its own blocks, each
@@ -79,7 +83,7 @@ def roi_pool(
         array([[[[ 7.,  9.],
                  [19., 21.]]]], dtype=float32)
     """
-    size, scale = _checked_size(pooled_size), _checked_scale(spatial_scale)
+    size, scale = checks.pooled_size(pooled_size), checks.spatial_scale(spatial_scale)
     return door_of(data).roi_pool(data, rois, size, scale, bool(return_argmax), out)
 
 
@@ -135,30 +139,3 @@ def roi_pool_backward(
     if len(shape) != 4 or min(shape) < 0 or max(shape) >= 2**31:
         raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W), each below 2**31")
     return door_of(grad).roi_pool_backward(grad, argmax, rois, shape, out)
-
-
-def _checked_size(pooled_size: Any) -> tuple[int, int]:
-    try:
-        one = isinstance(pooled_size, int) or not hasattr(pooled_size, "__iter__")
-        pair = (pooled_size,) * 2 if one else tuple(pooled_size)
-        height, width = (operator.index(n) for n in pair)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"pooled_size is {pooled_size!r}; expected two whole numbers (h, w), or one for both"
-        ) from None
-    if height < 1 or width < 1:
-        raise ValueError(f"pooled_size is {pooled_size!r}; each side must be at least 1")
-    return height, width
-
-
-def _checked_scale(spatial_scale: Any) -> float:
-    try:
-        scale = float(spatial_scale)
-    except (TypeError, ValueError):
-        raise TypeError(f"spatial_scale is {spatial_scale!r}; expected one number") from None
-    if not 2.0**-126 <= scale <= 2.0**127:  # a normal float32, which is what it is rounded to
-        raise ValueError(
-            f"spatial_scale is {spatial_scale!r}; expected a finite positive number, the size of "
-            "the feature map / the size of the image, such as 1 / 16"
-        )
-    return scale

@@ -28,6 +28,12 @@ def _jax() -> ModuleType:
     return jax
 
 
+def _mxnet() -> ModuleType:
+    from roipool.doors import mxnet
+
+    return mxnet
+
+
 def _spox() -> ModuleType:
     from roipool.doors import spox
 
@@ -49,6 +55,7 @@ _DOORS = {
     "jax": _jax,  # tracers
     "jaxlib": _jax,  # arrays
     "dask": _dask,
+    "mxnet": _mxnet,
     "spox": _spox,
 }
 
@@ -65,8 +72,8 @@ def door_of(data: Any) -> ModuleType:
     if door is None:
         raise TypeError(
             f"no door for {_package(kind)}.{kind.__name__}; roipool takes NumPy arrays, PyTorch "
-            "tensors, arrays of JAX and Dask, others with DLPack (__dlpack__) and nested lists: "
-            "convert with numpy.asarray"
+            "tensors, arrays of JAX, Dask and MXNet, others with DLPack (__dlpack__) and nested "
+            "lists: convert with numpy.asarray"
         )
     return door()
 

@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array, lax
 
 from roipool import bins, boxes, checks, geometry
-from roipool.checks import DTYPES
 from roipool.doors.jax import batching, derivatives, operators  # noqa: F401  registers rules
 
 
@@ -23,15 +22,7 @@ def roi_pool(
 ) -> Any:
     """`roipool.roi_pool` for JAX arrays; the size and scale have been checked."""
     _refuse_out(out)
-    if data.dtype.name not in DTYPES:
-        raise TypeError(
-            f"data has dtype {data.dtype}; expected one of {', '.join(DTYPES)}: convert with astype"
-        )
-    if data.ndim != 4:
-        raise ValueError(
-            f"data has shape {data.shape}; expected feature maps (N, C, H, W); "
-            "add the missing axes with data[None] or reshape"
-        )
+    checks.refuse_maps(data.dtype, data.dtype.name, data.shape)
     _refuse_large_planes("data's shape", data.shape)
     edges = _bins(_as_rows(rois, data.shape[0]), data, pooled_size, spatial_scale)
     results = operators.pool(data, *edges, argmax=return_argmax)
@@ -48,11 +39,8 @@ def roi_pool_backward(
     rows = _as_rows(rois, images)
     checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shape)
     argmax = argmax if isinstance(argmax, Array) else jnp.asarray(argmax)
-    if argmax.shape != grad.shape or argmax.dtype.name not in ("int32", "int64"):
-        raise ValueError(
-            f"argmax has shape {argmax.shape} and dtype {argmax.dtype}; expected {grad.shape} "
-            f"and int32, as roi_pool(..., return_argmax=True) gave it"
-        )
+    whole = argmax.dtype.name in ("int32", "int64")
+    checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
     if isinstance(rows, np.ndarray):
         with np.errstate(invalid="ignore"):
             image = geometry.image_index(np, rows[:, 0], images)

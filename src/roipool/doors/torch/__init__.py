@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from roipool import boxes, checks, geometry
-from roipool.checks import DTYPES
 from roipool.doors.torch.derivatives import is_differentiated
 from roipool.doors.torch.kernels import NAMES, argmax_dtype
 from roipool.doors.torch.operators import operators
@@ -27,19 +26,7 @@ def roi_pool(
 ) -> Any:
     """`roipool.roi_pool` for tensors; the size and scale have been checked."""
     _check_tensor("data", data)
-    if NAMES.get(data.dtype) not in DTYPES:
-        raise TypeError(
-            f"data has dtype {data.dtype}; expected one of {', '.join(DTYPES)}: convert with to"
-        )
-    if data.ndim != 4:
-        raise ValueError(
-            f"data has shape {tuple(data.shape)}; expected feature maps (N, C, H, W); "
-            "add the missing axes with data[None] or reshape"
-        )
-    if max(data.shape[2:]) >= 2**31:
-        raise ValueError(
-            f"data has shape {tuple(data.shape)}; height and width must be below 2**31"
-        )
+    checks.refuse_maps(data.dtype, NAMES.get(data.dtype), data.shape, cast="to")
     rows = _as_rows(rois, data.shape[0])
     if out is not None:
         shape = (rows.shape[0], data.shape[1], *pooled_size)
@@ -62,11 +49,8 @@ def roi_pool_backward(
     checks.refuse_grad(grad.dtype, NAMES.get(grad.dtype), grad.shape, rows.shape[0], data_shape)
     argmax = torch.as_tensor(argmax)
     _check_tensor("argmax", argmax)
-    if argmax.shape != grad.shape or argmax.dtype not in (torch.int32, torch.int64):
-        raise ValueError(
-            f"argmax has shape {tuple(argmax.shape)} and dtype {argmax.dtype}; expected "
-            f"{tuple(grad.shape)} and int32 or int64, as roi_pool(..., return_argmax=True) gave it"
-        )
+    whole = argmax.dtype in (torch.int32, torch.int64)
+    checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
     if out is not None:
         _check_out(out, data_shape, grad.dtype, grad, rows)
         operators.roi_pool_backward_out.default(grad, argmax, rows, out)
