@@ -45,8 +45,8 @@ def roi_pool(
         return_argmax: Whether to return the winners' positions too.
         out: Memory for the result, an array of its shape and dtype; with `return_argmax` a pair of
             them; of tensors only where no derivative is asked for, of JAX and Dask arrays never.
-            A loop that reuses it saves the time that fresh memory costs, which for large results
-            is as much again.
+            It spares fresh memory, which costs a large result as much time again. Without it up to
+            256 MiB of what freed results held are used again.
 
     Returns:
         The pooled values (K, C, h, w), in the dtype of `data`. With `return_argmax` a pair: the

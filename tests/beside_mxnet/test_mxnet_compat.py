@@ -189,7 +189,7 @@ def test_the_example():
 
 def test_the_readme(tmp_path, monkeypatch):
     """Its lines as they stand there, beside what they name."""
-    section = re.search(r"## From MXNet\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)
+    section = re.search(r"### MXNet\n(.*?)\n### ", (ROOT / "README.md").read_text(), re.DOTALL)
     code = "".join(re.findall(r"```python\n(.*?)```", section.group(1), re.DOTALL))
     monkeypatch.chdir(tmp_path)
     fast_rcnn().save("fast_rcnn-symbol.json")
