@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from roipool import memory
 _empty = np.empty
 
 
+@functools.wraps(np.empty)  # numpy.ma reads its docstring
 def poisoned_empty(*args, **kwargs):
     """Memory as no operator leaves it: what a kernel forgets to write is found out."""
     return poisoned(_empty(*args, **kwargs))
