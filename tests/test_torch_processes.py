@@ -88,7 +88,7 @@ DISTRIBUTED = """if True:
     parallel(images[rank : rank + 1], rois).pow(2).sum().backward()
     torch.save(convolution.weight.grad, f"{folder}/grad{rank}.pt")
     dist.destroy_process_group()
-    os._exit(0)  # threads of PyTorch's that the interpreter would end on their way were seen to abort
+    os._exit(0)  # threads of PyTorch were seen to abort when the interpreter ended them
 """
 
 
