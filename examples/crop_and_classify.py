@@ -132,11 +132,11 @@ def loss(params: Params, batch: tuple[Array, Array, Array]) -> Array:
 
 def evaluate(params: Params, seed: int, count: int) -> float:
     """Share of digits that are read, on so many test scenes or a few fewer."""
-    read = jax.jit(lambda *batch: scores(params, *batch).argmax(axis=1))
+    read = jax.jit(lambda *arguments: scores(*arguments).argmax(axis=1))
     right = total = 0
     for images, rois, labels in batches("test", seed, count // SCENES):
         known = rois[:, 0] >= 0
-        right += int(np.sum((np.asarray(read(images, rois)) == labels)[known]))
+        right += int(np.sum((np.asarray(read(params, images, rois)) == labels)[known]))
         total += int(np.sum(known))
     return right / total
 

@@ -173,10 +173,15 @@ def test_more_pixels_than_one_index_counts(monkeypatch):
     image = jnp.maximum(rois[:, 0], -1).astype(int)
     gathered = kernels.gather(data, argmax, image)
     scattered = kernels.scatter(values, argmax, image, data_shape=data.shape)
-    monkeypatch.setattr(kernels, "COUNTED", 100)
+    monkeypatch.setattr(kernels, "COUNTED", 1000)  # of 1,430 pixels, 715 of each image
     assert jnp.array_equal(kernels.gather(data, argmax, image), gathered)
     assert jnp.array_equal(kernels.scatter(values, argmax, image, data_shape=data.shape), scattered)
     assert jnp.array_equal(gathered, values)
+    monkeypatch.setattr(kernels, "COUNTED", 100)
+    with pytest.raises(ValueError, match=r"jax.lax indexes fewer than 2\*\*31 pixels"):
+        in_lax(data, rois, (3, 3))
+    with pytest.raises(ValueError, match=r"the map has shape \(2, 5, 13, 11\); jax.lax indexes"):
+        kernels.gather(data, argmax, image)
 
 
 def lowered(platform):
@@ -208,6 +213,28 @@ def test_memory_in_lax_is_a_few_results():
         assert memory.temp_size_in_bytes < (arrays + 0.5) * result
 
 
+def test_positions_are_looked_at_before_they_are_narrowed():
+    grad, rois = jnp.ones((1, 1, 1, 1)), jnp.asarray([[0.0, 0, 0, 1, 1]])
+    with pytest.raises(IndexError, match="argmax holds positions outside the map"):
+        roipool.roi_pool_backward(grad, np.array([[[[2**32]]]]), rois, (1, 1, 2, 2))
+
+
+def test_indices_that_float32_does_not_count():
+    data = jnp.zeros((2**24 + 2, 1, 1, 1), "int8").at[2**24 + 1].set(7)
+    rois = np.array([[2**24 + 1, 0, 0, 0, 0]])
+    assert roipool.roi_pool(data, rois, 1).item() == 7
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_a_program_for_any_number_of_regions_elsewhere(platform):
+    from jax import export
+
+    count = export.symbolic_shape("K")[0]
+    shapes = jax.ShapeDtypeStruct((2, 3, 9, 9), "float32"), jax.ShapeDtypeStruct((count, 5), "f4")
+    gradient = jax.jit(jax.grad(lambda x, r: roipool.roi_pool(x, r, 2).sum()))
+    assert export.export(gradient, platforms=[platform])(*shapes).platforms == (platform,)
+
+
 def test_a_program_for_any_number_of_regions():
     from jax import export
 
@@ -222,6 +249,11 @@ def test_a_program_for_any_number_of_regions():
     for count in (1, 5, 20):  # JAX's symbols begin at 1
         rois = some_boxes(2, 9, 9, count=count)[:count]
         assert jnp.array_equal(loaded.call(data, rois), roipool.roi_pool(data, rois, 2))
+
+
+def test_a_scale_that_is_traced():
+    with pytest.raises(TypeError, match=r"spatial_scale is .*; expected one number, static where"):
+        jax.jit(lambda s: roipool.roi_pool(DATA, BOX, 2, s))(0.5)
 
 
 DATA, BOX = jnp.zeros((2, 3, 8, 8)), jnp.asarray([[0.0, 0, 0, 1, 1]])

@@ -75,6 +75,19 @@ def test_each_device_pools_what_it_has(by, data, rois):
         assert ("all-reduce" in text) == (by == "regions" and program is gradient)
 
 
+@pytest.mark.parametrize("spec", [P("devices"), P(None, "devices")], ids=["images", "channels"])
+def test_arrays_of_an_explicit_mesh_are_whole_for_the_operator(spec, data, rois):
+    mesh = jax.make_mesh((DEVICES,), ("devices",), axis_types=(jax.sharding.AxisType.Explicit,))
+    placed = jax.device_put(data, NamedSharding(mesh, spec))
+    with jax.set_mesh(mesh):
+        some = rois[:7]  # which eight devices don't divide
+        np.testing.assert_array_equal(pool(placed, some), pool(jnp.asarray(data), some))
+        gradient = jax.jit(jax.grad(lambda x: (pool(x, some) ** 2).sum()))(placed)
+    assert gradient.sharding.is_equivalent_to(placed.sharding, data.ndim)
+    expected = jax.grad(lambda x: (pool(x, some) ** 2).sum())(jnp.asarray(data))
+    np.testing.assert_array_equal(gradient, expected)
+
+
 def test_the_page_on_jax():
     page = Path(__file__).parent.parent / "docs" / "jax.md"
     results = doctest.testfile(str(page), module_relative=False)

@@ -204,3 +204,38 @@ def test_rows_that_are_known_are_looked_at_under_any_transformation():
     for transformed in (jax.jit(lambda x: loss(x, rois)), jax.grad(lambda x: loss(x, rois))):
         with pytest.raises(IndexError, match=r"rois\[3\] has batch index 1"):
             transformed(data)
+
+
+def test_without_jit(maps, rois):
+    expected = jax.grad(loss)(maps, rois), jax.vmap(pool, (None, 0))(maps, rois[None])[0]
+    with jax.disable_jit():
+        np.testing.assert_array_equal(jax.grad(loss)(maps, rois), expected[0])
+        np.testing.assert_array_equal(pool(maps, rois), expected[1])
+
+
+def test_vmap_of_no_examples():
+    data, rois = jnp.zeros((0, 2, 3, 8, 8)), jnp.zeros((0, 4, 5))
+    assert jax.vmap(pool)(data, rois).shape == (0, 4, 3, 2, 3)
+    assert jax.vmap(jax.grad(loss), (0, None))(data, jnp.zeros((4, 5))).shape == data.shape
+
+
+def test_strict_promotion(maps, rois):
+    settings = ("jax_numpy_rank_promotion", "raise"), ("jax_numpy_dtype_promotion", "strict")
+    before = [getattr(jax.config, name) for name, _ in settings]
+    try:
+        for name, value in settings:
+            jax.config.update(name, value)
+        data = maps.astype("bfloat16")
+        tangent = jax.jvp(lambda x: pool(x, rois), (data,), (data,))[1]
+        assert tangent.dtype == data.dtype
+        gradient = jax.jit(jax.grad(lambda x, r: pool(x, r).sum()))
+        gradient.trace(data, rois.astype("bfloat16")).lower(lowering_platforms=("cuda",))
+    finally:
+        for (name, _), value in zip(settings, before, strict=True):
+            jax.config.update(name, value)
+
+
+def test_a_padding_row_of_nan_is_no_error_to_a_debugger(maps, rois):
+    stacked = rois[None]
+    with jax.debug_nans(True):
+        assert jnp.isfinite(jax.vmap(pool, (None, 0))(maps, stacked)).all()

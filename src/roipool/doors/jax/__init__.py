@@ -38,6 +38,7 @@ def roi_pool_backward(
     _refuse_large_planes("data_shape", data_shape)
     rows = _as_rows(rois, images)
     checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shape)
+    known = np.asarray(argmax) if _can_be_looked_at(argmax) else None
     argmax = argmax if isinstance(argmax, Array) else jnp.asarray(argmax)
     whole = argmax.dtype.name in ("int32", "int64")
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
@@ -47,8 +48,8 @@ def roi_pool_backward(
         boxes.refuse_batch_indices(rows, image, images)
     else:
         image = geometry.image_index(jnp, rows[:, 0], images)
-    if argmax.size and _can_be_looked_at(argmax):
-        inside = bool(argmax.min() >= -1) and bool(argmax.max() < height * width)
+    if known is not None and known.size:
+        inside = bool(known.min() >= -1) and bool(known.max() < height * width)
         checks.refuse_argmax_outside(inside, height, width)
     return operators.scatter(grad, argmax, image, data_shape=tuple(data_shape))
 
@@ -59,16 +60,18 @@ def _bins(
     """Of rows that can be looked at, wrong ones are refused; of others they are padding."""
     if isinstance(rows, np.ndarray):
         return bins.max_bins(rows, data.shape, pooled_size, spatial_scale, data.dtype)
-    return geometry.max_bins(
-        jnp, lax.stop_gradient(rows), data.shape, pooled_size, spatial_scale, data.dtype
-    )
+    rows = lax.stop_gradient(rows)
+    return _traced_bins(jnp, rows, data.shape, pooled_size, spatial_scale, data.dtype)
+
+
+# Also where a derivative or vmap is taken outside of jit: one program, not fifty.
+_traced_bins = jax.jit(geometry.max_bins, static_argnums=(0, 2, 3, 4, 5))
 
 
 def _as_rows(rois: Any, images: int) -> Any:
     """Any form of `rois` as (K, 5) rows: a NumPy array where the values can be looked at."""
     if all(map(_can_be_looked_at, jax.tree.leaves(rois))):
-        array = boxes.as_rows(rois, images)
-        return array.astype(geometry.float_type(np, np.float64, array.dtype))
+        return boxes.as_rows(rois, images)
     if not isinstance(rois, Sequence):
         rows = _as_real("rois", rois)
     else:
@@ -94,7 +97,7 @@ def _as_real(name: str, value: Any) -> Array:
         raise TypeError(
             f"{name} has dtype {value.dtype}; expected real numbers, as in {boxes.FORMS}"
         )
-    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+    return value if value.dtype == jnp.float64 else value.astype(jnp.float32)
 
 
 def _can_be_looked_at(value: Any) -> bool:

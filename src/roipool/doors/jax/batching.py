@@ -16,38 +16,46 @@ from roipool.doors.jax.operators import gather, gather_p, pool, pool_p, scatter,
 
 
 def _pool_batch(args: Sequence[Any], dims: Sequence[Any], *, argmax: bool) -> Any:
-    examples = _examples(args, dims)
+    examples, regions = _examples(args, dims), _rows(args[1], dims[1])
     data, image, rows, cols = args
     image, rows, cols = (
         _folded(arg, dim, examples) for arg, dim in zip(args[1:], dims[1:], strict=True)
     )
     if dims[0] is not None:  # otherwise all examples share the images, and so the indices
+        image = _moved(image, (examples, regions), _rows(data, dims[0]))
         data = _folded(data, dims[0], examples)
-        image = _moved(image, examples, data.shape[0] // examples)
     results = pool(data, image, rows, cols, argmax=argmax)
-    return [_unfolded(result, examples) for result in results], [0] * len(results)
+    return [_unfolded(result, (examples, regions)) for result in results], [0] * len(results)
 
 
 def _gather_batch(args: Sequence[Any], dims: Sequence[Any]) -> Any:
-    examples = _examples(args, dims)
+    examples, regions = _examples(args, dims), _rows(args[2], dims[2])
     data, argmax, image = args
     argmax, image = _folded(argmax, dims[1], examples), _folded(image, dims[2], examples)
     if dims[0] is not None:
+        image = _moved(image, (examples, regions), _rows(data, dims[0]))
         data = _folded(data, dims[0], examples)
-        image = _moved(image, examples, data.shape[0] // examples)
-    return _unfolded(gather(data, argmax, image), examples), 0
+    return _unfolded(gather(data, argmax, image), (examples, regions)), 0
 
 
 def _scatter_batch(args: Sequence[Any], dims: Sequence[Any], *, data_shape: Any) -> Any:
-    examples = _examples(args, dims)
+    examples, regions = _examples(args, dims), _rows(args[2], dims[2])
     grad, argmax, image = (_folded(arg, dim, examples) for arg, dim in zip(args, dims, strict=True))
-    image = _moved(image, examples, data_shape[0])
-    shape = (examples * data_shape[0], *data_shape[1:])
-    return _unfolded(scatter(grad, argmax, image, data_shape=shape), examples), 0
+    images, *plane = data_shape
+    image = _moved(image, (examples, regions), images)
+    sums = scatter(grad, argmax, image, data_shape=(examples * images, *plane))
+    return _unfolded(sums, (examples, images)), 0
 
 
 def _examples(args: Sequence[Any], dims: Sequence[Any]) -> int:
-    return next(arg.shape[dim] for arg, dim in zip(args, dims, strict=True) if dim is not None)
+    found: int = next(a.shape[dim] for a, dim in zip(args, dims, strict=True) if dim is not None)
+    return found
+
+
+def _rows(array: Any, dim: int | None) -> int:
+    """The length of the first axis in one example."""
+    length: int = array.shape[1 if dim == 0 else 0]
+    return length
 
 
 def _folded(array: Any, dim: int | None, examples: int) -> Array:
@@ -59,13 +67,15 @@ def _folded(array: Any, dim: int | None, examples: int) -> Array:
     return array.reshape(math.prod(array.shape[:2]), *array.shape[2:])
 
 
-def _unfolded(array: Array, examples: int) -> Array:
-    return array.reshape(examples, array.shape[0] // examples, *array.shape[1:])
+def _unfolded(array: Array, sizes: tuple[int, int]) -> Array:
+    return array.reshape(*sizes, *array.shape[1:])
 
 
-def _moved(image: Array, examples: int, images: int) -> Array:
-    example = jnp.repeat(jnp.arange(examples, dtype=image.dtype), image.shape[0] // examples)
-    return jnp.where(image < 0, image, image + example * images)
+def _moved(image: Array, sizes: tuple[int, int], images: int) -> Array:
+    """Indices of (examples, regions) among the images of all examples, so many in each."""
+    each = image.reshape(sizes)
+    first = jnp.arange(sizes[0], dtype=image.dtype)[:, None] * images
+    return jnp.where(each < 0, each, each + first).reshape(-1)
 
 
 batching.primitive_batchers[pool_p] = _pool_batch

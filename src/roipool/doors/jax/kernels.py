@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array, core, lax
 
 COUNTED = 2**31  # by the int32 that indices are
 
@@ -33,16 +33,17 @@ def pool(
 ) -> list[Array]:
     """Values (K, C, P_h, P_w) and, where asked, positions; `chunk` elements at a time."""
     images, channels, height, width = data.shape
+    _refuse_more_than_counted("data", data.shape, images * height * width)
     bins = (rows.shape[1], cols.shape[1])
     table = data.transpose(0, 2, 3, 1).reshape(images * height * width, channels)
     walks = _walks(image, rows, cols, height, width)
-    count = len(walks.area)
+    count = walks.area.shape[0]
     out = [jnp.zeros((count, channels), data.dtype)]
     if argmax:
         out.append(jnp.full((count, channels), -1, jnp.int32))
 
     if table.size and count:
-        size = min(count, -(-chunk // channels))
+        size = core.min_dim(count, -(-chunk // channels))
         chunks = -(-count // size)
         # What fills the last chunk reads as the last bin does and is not written.
         order = jnp.pad(jnp.argsort(walks.area), (0, chunks * size - count), constant_values=count)
@@ -74,7 +75,7 @@ def _walk(table: Array, walks: _Walks, stride: int, argmax: bool) -> list[Array]
     """Values and positions (B, C), in two passes: XLA runs a loop that carries one array faster."""
     floating = jnp.issubdtype(table.dtype, jnp.floating)
     lowest = jnp.nan if floating else jnp.iinfo(table.dtype).min
-    shape = (len(walks.area), table.shape[1])
+    shape = (walks.area.shape[0], table.shape[1])
     steps = jnp.max(walks.area)
 
     def pixels(t: Array) -> Array:
@@ -100,7 +101,7 @@ def _walk(table: Array, walks: _Walks, stride: int, argmax: bool) -> list[Array]
 
 def scatter(grad: Array, argmax: Array, image: Array, *, data_shape: tuple[int, ...]) -> Array:
     """Each gradient added at its argmax, in the order of the regions where XLA keeps to it."""
-    sums = jnp.zeros(_flat(data_shape), jnp.promote_types(grad.dtype, jnp.float32))
+    sums = jnp.zeros(_flat(data_shape), grad.dtype if grad.dtype.itemsize > 2 else jnp.float32)
     sums = sums.at[_pixels(argmax, image, data_shape)].add(grad.astype(sums.dtype), mode="drop")
     return sums.reshape(data_shape).astype(grad.dtype)
 
@@ -120,10 +121,19 @@ def _flat(data_shape: tuple[int, ...]) -> tuple[int, ...]:
 def _pixels(argmax: Array, image: Array, data_shape: tuple[int, ...]) -> tuple[Array, ...]:
     """Indices into the array of that shape; beyond its end where nothing was pooled."""
     _, channels, height, width = data_shape
+    _refuse_more_than_counted("the map", data_shape, channels * height * width)
     image = image[:, None, None, None]
-    channel = jnp.arange(channels, dtype=jnp.int32)[:, None, None]
+    channel = jnp.arange(channels, dtype=jnp.int32)[None, :, None, None]
     pixel = channel * (height * width) + argmax.astype(jnp.int32)
     pooled = (image >= 0) & (argmax >= 0) & (argmax < height * width)
     if len(_flat(data_shape)) == 1:
         return (jnp.where(pooled, image * (channels * height * width) + pixel, 2**31 - 1),)
     return image, jnp.where(pooled, pixel, 2**31 - 1)
+
+
+def _refuse_more_than_counted(name: str, shape: tuple[int, ...], pixels: int) -> None:
+    if pixels >= COUNTED:
+        raise ValueError(
+            f"{name} has shape {shape}; jax.lax indexes fewer than 2**31 pixels of all images, and "
+            "of all channels: pool the images, or the channels, in several calls"
+        )

@@ -19,6 +19,7 @@ from jax import Array, lax
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import mlir
+from jax.sharding import PartitionSpec
 
 from roipool import _core
 from roipool.doors.jax import kernels
@@ -31,25 +32,36 @@ scatter_p = Primitive("roipool_scatter")
 
 def pool(data: Any, image: Any, rows: Any, cols: Any, *, argmax: bool) -> list[Array]:
     """Values (K, C, P_h, P_w) and, where asked, positions of the same shape."""
-    return list(pool_p.bind(*_varying_alike(data, image, rows, cols), argmax=argmax))
+    return list(pool_p.bind(*_aligned(data, image, rows, cols), argmax=argmax))
 
 
 def gather(data: Any, argmax: Any, image: Any) -> Array:
     """The value of `data` at each argmax; 0 where nothing was pooled."""
-    return gather_p.bind(*_varying_alike(data, argmax, image))
+    return gather_p.bind(*_aligned(data, argmax, image))
 
 
 def scatter(grad: Any, argmax: Any, image: Any, *, data_shape: tuple[int, ...]) -> Array:
     """Each gradient added at its argmax, in an array of `data_shape`."""
-    return scatter_p.bind(*_varying_alike(grad, argmax, image), data_shape=data_shape)
+    return scatter_p.bind(*_aligned(grad, argmax, image), data_shape=data_shape)
 
 
-def _varying_alike(*operands: Any) -> list[Any]:
-    """Inside jax.shard_map: what differs between the devices for one of them does for all."""
+def _aligned(*operands: Any) -> list[Any]:
+    """Operands as XLA may be given them together: whole on every device of a mesh, or, inside
+    jax.shard_map, all different on each device if one of them is.
+    """
+    operands = tuple(map(_whole, operands))
     axes = [_varying(jax.typeof(operand)) for operand in operands]
     missing = [tuple(frozenset().union(*axes) - known) for known in axes]
     pairs = zip(operands, missing, strict=True)
     return [lax.pcast(operand, more, to="varying") if more else operand for operand, more in pairs]
+
+
+def _whole(operand: Any) -> Any:
+    """Not divided by an axis of an explicit mesh: a region may lie in any part of the maps."""
+    aval = jax.typeof(operand)
+    if any(axis is not None for axis in aval.sharding.spec):
+        return jax.reshard(operand, PartitionSpec(*[None] * aval.ndim))
+    return operand
 
 
 def _varying(aval: Any) -> frozenset[Any]:
@@ -66,14 +78,27 @@ def _pool_results(
 
 
 pool_p.def_abstract_eval(_pool_results)
-gather_p.def_abstract_eval(lambda data, argmax, image: data.update(shape=argmax.shape))
+gather_p.def_abstract_eval(
+    lambda data, argmax, image: data.update(shape=argmax.shape, weak_type=False)
+)
 scatter_p.def_abstract_eval(
-    lambda grad, argmax, image, *, data_shape: grad.update(shape=data_shape)
+    lambda grad, argmax, image, *, data_shape: grad.update(shape=data_shape, weak_type=False)
 )
 
-pool_p.def_impl(jax.jit(pool_p.bind, static_argnames="argmax"))
-gather_p.def_impl(jax.jit(gather_p.bind))
-scatter_p.def_impl(jax.jit(scatter_p.bind, static_argnames="data_shape"))
+
+def _run_eagerly(primitive: Primitive, **static: Any) -> None:
+    compiled = jax.jit(primitive.bind, **static)
+
+    def run(*operands: Any, **parameters: Any) -> Any:
+        with jax.disable_jit(False):  # or jit would call `bind`, and so itself
+            return compiled(*operands, **parameters)
+
+    primitive.def_impl(run)
+
+
+_run_eagerly(pool_p, static_argnames="argmax")
+_run_eagerly(gather_p)
+_run_eagerly(scatter_p, static_argnames="data_shape")
 
 mlir.register_lowering(pool_p, mlir.lower_fun(kernels.pool, multiple_results=True))
 mlir.register_lowering(gather_p, mlir.lower_fun(kernels.gather, multiple_results=False))
