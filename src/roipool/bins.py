@@ -40,3 +40,11 @@ def max_bins(
         boxes.refuse_batch_indices(rows, bins.image, data_shape[0], first)
         boxes.refuse_coordinates(rows, bins.image, spatial_scale, first)
     return bins
+
+
+def image_index(rows: np.ndarray, images: int, first: int = 0) -> np.ndarray:
+    """`geometry.image_index` of each row; refuses as `max_bins` does, but looks at no corner."""
+    with np.errstate(invalid="ignore"):  # NaN
+        image: np.ndarray = geometry.image_index(np, rows[:, 0], images)
+    boxes.refuse_batch_indices(rows, image, images, first)
+    return image

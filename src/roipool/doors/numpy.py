@@ -47,10 +47,7 @@ def roi_pool_backward(
     rows = boxes.as_rows(rois, images)
     checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), data_shape)
     checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
-    with np.errstate(invalid="ignore"):
-        image = geometry.image_index(np, rows[:, 0], images)
-    boxes.refuse_batch_indices(rows, image, images)
-
+    image = bins.image_index(rows, images)
     grad_data = _result(out, data_shape, grad.dtype, grad, argmax)
     inside = _core.max_backward(
         grad.dtype.name,

@@ -143,11 +143,7 @@ def _is_better(
 
 def images_of_block(rows: Any, images: int, first: int) -> np.ndarray:
     """The image of each row from row `first` of all rois on; −1 for a padding row."""
-    rows = boxes.as_rows(rows, images)
-    with np.errstate(invalid="ignore"):
-        image = geometry.image_index(np, rows[:, 0], images)
-    boxes.refuse_batch_indices(rows, image, images, first)
-    return np.asarray(image)
+    return bins.image_index(boxes.as_rows(rows, images), images, first)
 
 
 class Bands(NamedTuple):

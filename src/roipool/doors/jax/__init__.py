@@ -43,9 +43,7 @@ def roi_pool_backward(
     whole = argmax.dtype.name in ("int32", "int64")
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
     if isinstance(rows, np.ndarray):
-        with np.errstate(invalid="ignore"):
-            image = geometry.image_index(np, rows[:, 0], images)
-        boxes.refuse_batch_indices(rows, image, images)
+        image = bins.image_index(rows, images)
     else:
         image = geometry.image_index(jnp, rows[:, 0], images)
     if known is not None and known.size:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from roipool import _core, bins, boxes, checks, geometry, memory
+from roipool import _core, bins, checks, memory
 from roipool.checks import DTYPES
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
@@ -71,7 +71,7 @@ def _scatter(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> N
         NAMES[grad.dtype],
         _bits(grad.contiguous()),
         _bits(argmax.contiguous()),
-        _images(rois, images),
+        bins.image_index(_numbers(rois), images),
         _bits(grad_data),
         _threads(),
     )
@@ -80,21 +80,13 @@ def _scatter(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> N
 
 def _gather(data: Tensor, argmax: Tensor, rois: Tensor) -> Tensor:
     images, channels, height, width = data.shape
-    image = torch.from_numpy(_images(rois, images)).long()
+    image = torch.from_numpy(bins.image_index(_numbers(rois), images)).long()
     pooled = (argmax >= 0) & (image >= 0)[:, None, None, None]
     if not data.numel():
         return data.new_zeros(argmax.shape)
     plane = image[:, None] * channels + torch.arange(channels)
     at = plane[:, :, None, None] * (height * width) + argmax
     return torch.where(pooled, data.take(torch.where(pooled, at, 0)), 0)
-
-
-def _images(rois: Tensor, images: int) -> np.ndarray:
-    rows = _numbers(rois)
-    with np.errstate(invalid="ignore"):
-        image: np.ndarray = geometry.image_index(np, rows[:, 0], images)
-    boxes.refuse_batch_indices(rows, image, images)
-    return image
 
 
 def _numbers(rois: Tensor) -> np.ndarray:
