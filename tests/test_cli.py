@@ -155,7 +155,7 @@ def test_info_imports_no_library(capsys):
     facts = dict(re.findall(r"^(\w+) +(.*)$", out, re.MULTILINE))
     assert status == 0
     assert facts["roipool"].startswith(roipool.__version__)
-    assert facts["numpy"] == f"{np.__version__}, pooled as it is"
+    assert facts["numpy"] == f"{np.__version__}, by a door of its own"
     assert facts["threads"].startswith(f"{roipool.get_num_threads()} ")
 
 

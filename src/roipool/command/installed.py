@@ -8,10 +8,8 @@ import platform
 import roipool
 from roipool import _core, doors
 
-# Array libraries by the name they are imported by.
-LIBRARIES = (
-    "numpy", "torch", "jax", "mxnet", "dask", "cupy", "tensorflow", "paddle", "mlx", "onnxruntime",
-)  # fmt: skip
+# Array libraries by the name they are imported by: those with a door, and those tested by DLPack.
+LIBRARIES = ("numpy", "torch", "jax", "mxnet", "dask", "spox", "paddle", "mlx", "pyarrow")
 
 
 def report() -> str:
@@ -26,7 +24,7 @@ def report() -> str:
     for name in LIBRARIES:
         version = _version_of(name)
         if version is not None:
-            use = "pooled as it is" if name in open_doors else "found; its arrays go by NumPy"
+            use = "by a door of its own" if name in open_doors else "by DLPack"
             lines.append((name, f"{version}, {use}"))
     return "\n".join(f"{name:<13} {text}" for name, text in lines)
 
