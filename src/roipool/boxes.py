@@ -55,8 +55,7 @@ def _as_real(values: Any, name: str) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:
         raise ValueError(f"{name} is ragged; expected {FORMS}") from None
-    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers, as in {FORMS}")
+    refuse_dtype(name, array.dtype, is_real(array.dtype))
     return as_native(array)
 
 
@@ -66,6 +65,17 @@ def as_native(array: np.ndarray) -> np.ndarray:
     if array.dtype.isnative and array.flags.aligned and whole_strides:
         return array
     return array.astype(array.dtype.newbyteorder("="), order="C")
+
+
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether NumPy's dtype, or bfloat16, is one of real numbers."""
+    return dtype.kind in "fiu" or dtype.name == "bfloat16"
+
+
+def refuse_dtype(name: str, dtype: Any, real: bool) -> None:
+    """Raise unless the dtype of this library's arrays is one of real numbers."""
+    if not real:
+        raise TypeError(f"{name} has dtype {dtype}; expected real numbers, as in {FORMS}")
 
 
 def refuse_count(boxes: int, images: int) -> None:

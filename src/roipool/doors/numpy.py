@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from roipool import _core, bins, boxes, checks, geometry, memory
+from roipool.memory import bits
 
 
 def roi_pool(
@@ -28,13 +29,7 @@ def roi_pool(
         argmax = _result(given_argmax, shape, argmax_dtype(height * width), data, values)
 
     edges = bins.max_bins(rows, data.shape, pooled_size, spatial_scale, data.dtype)
-    _core.max_forward(
-        data.dtype.name,
-        _bits(data),
-        *edges,
-        _bits(values),
-        argmax,
-    )
+    _core.max_forward(data.dtype.name, bits(data), *edges, bits(values), argmax)
     return values if argmax is None else (values, argmax)
 
 
@@ -51,10 +46,10 @@ def roi_pool_backward(
     grad_data = _result(out, data_shape, grad.dtype, grad, argmax)
     inside = _core.max_backward(
         grad.dtype.name,
-        _bits(np.ascontiguousarray(boxes.as_native(grad))),
+        bits(np.ascontiguousarray(boxes.as_native(grad))),
         np.require(argmax, np.int32 if argmax.dtype == np.int32 else np.int64, ["C", "A"]),
         image,
-        _bits(grad_data),
+        bits(grad_data),
     )
     checks.refuse_argmax_outside(inside, height, width)
     return grad_data
@@ -67,7 +62,7 @@ def max_of_bins(
     shape = (len(edges.image), data.shape[1], edges.rows.shape[1], edges.cols.shape[1])
     values = memory.empty(shape, data.dtype)
     argmax = None if positions is None else memory.empty(shape, np.dtype(positions))
-    _core.max_forward(data.dtype.name, _bits(data), *edges, _bits(values), argmax)
+    _core.max_forward(data.dtype.name, bits(data), *edges, bits(values), argmax)
     return values, argmax
 
 
@@ -95,11 +90,6 @@ def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -
     if any(np.may_share_memory(out, array) for array in inputs):
         raise ValueError(f"out may overlap another array of this call; {expected} of its own")
     return out
-
-
-def _bits(array: np.ndarray) -> np.ndarray:
-    """Half types as 16-bit integers: not every NumPy and no buffer knows bfloat16."""
-    return array.view(np.int16) if array.itemsize == 2 else array
 
 
 def argmax_dtype(plane: int) -> type:

@@ -75,8 +75,7 @@ def _joined(parts: Sequence[Any], images: int | None) -> Var:
 
 def _boxes(name: str, value: Var, columns: int) -> Var:
     dtype, shape = _dtype_and_shape(name, value)
-    if dtype.kind not in "fiu" and dtype.name != "bfloat16":
-        raise TypeError(f"{name} has dtype {dtype}; expected real numbers, as in {boxes.FORMS}")
+    boxes.refuse_dtype(name, dtype, boxes.is_real(dtype))
     if shape is not None and (len(shape) != 2 or shape[1] not in (columns, None)):
         boxes.refuse_shape(name, shape, columns)
     return _cast(value, np.float32)

@@ -39,7 +39,7 @@ def roi_pool_backward(
     rows = _as_rows(rois, images)
     checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shape)
     known = np.asarray(argmax) if _can_be_looked_at(argmax) else None
-    argmax = argmax if isinstance(argmax, Array) else jnp.asarray(argmax)
+    argmax = jnp.asarray(argmax)
     whole = argmax.dtype.name in ("int32", "int64")
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
     if isinstance(rows, np.ndarray):
@@ -91,10 +91,8 @@ def _with_index(image: int, part: Array) -> Array:
 
 
 def _as_real(name: str, value: Any) -> Array:
-    if not jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} has dtype {value.dtype}; expected real numbers, as in {boxes.FORMS}"
-        )
+    real = jnp.issubdtype(value.dtype, jnp.floating) or value.dtype.kind in "iu"
+    boxes.refuse_dtype(name, value.dtype, real)
     return value if value.dtype == jnp.float64 else value.astype(jnp.float32)
 
 

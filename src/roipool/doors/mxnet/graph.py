@@ -22,6 +22,7 @@ from mxnet.symbol import Symbol
 from roipool import _core, bins, memory
 from roipool.checks import DTYPES, FLOATS
 from roipool.doors.mxnet.arrays import refuse_context, view
+from roipool.memory import bits
 
 # The module to import before such a graph is loaded: if it was not, MXNet's error names it.
 OPERATOR = "roipool.doors.mxnet"
@@ -113,7 +114,7 @@ class RoiPool(mx.operator.CustomOp):
             self.winners = argmax, self._pool(in_data, np.empty_like(grad), argmax)
         argmax, image = self.winners
         with _written(in_grad[0], req[0]) as grad_data:
-            _core.max_backward(grad.dtype.name, _bits(grad), argmax, image, _bits(grad_data))
+            _core.max_backward(grad.dtype.name, bits(grad), argmax, image, bits(grad_data))
         with _written(in_grad[1], req[1]) as grad_rois:
             grad_rois.fill(0)
 
@@ -124,7 +125,7 @@ class RoiPool(mx.operator.CustomOp):
         image, rows, cols = bins.max_bins(
             rois, data.shape, self.pooled_size, self.spatial_scale, data.dtype, refuse=False
         )
-        _core.max_forward(data.dtype.name, _bits(data), image, rows, cols, _bits(values), argmax)
+        _core.max_forward(data.dtype.name, bits(data), image, rows, cols, bits(values), argmax)
         return image
 
 
@@ -195,8 +196,3 @@ def _written(array: NDArray, req: str) -> Iterator[np.ndarray]:
     if req == "add":
         with np.errstate(all="ignore"):  # MXNet doesn't warn of infinities and NaN either
             own += addend
-
-
-def _bits(array: np.ndarray) -> np.ndarray:
-    """float16 as integers, as the core takes it."""
-    return array.view(np.int16) if array.dtype == np.float16 else array

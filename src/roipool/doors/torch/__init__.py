@@ -115,7 +115,4 @@ def _joined(parts: list[Tensor], images: int) -> Tensor:
 
 def _check_boxes(name: str, value: Tensor) -> None:
     _check_tensor(name, value)
-    if value.dtype not in NAMES:
-        raise TypeError(
-            f"{name} has dtype {value.dtype}; expected real numbers, as in {boxes.FORMS}"
-        )
+    boxes.refuse_dtype(name, value.dtype, value.dtype in NAMES)
