@@ -17,14 +17,6 @@ from tensors import some_boxes, some_maps, to_array, to_tensor
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=NAMES)
 
 
-@pytest.fixture(autouse=True)
-def _poison():
-    """As for arrays: PyTorch fills memory that a kernel must write with NaN or the largest."""
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
 @each_dtype
 @pytest.mark.parametrize("channels", [1, 17])
 def test_as_the_definition(dtype, channels):
