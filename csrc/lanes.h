@@ -20,7 +20,7 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-#if defined(__AVX512VBMI__)
+#if defined(__AVX512BW__)
 inline constexpr int kBlockBytes = 64;
 #elif defined(__AVX2__)
 inline constexpr int kBlockBytes = 32;
@@ -109,29 +109,62 @@ ROIPOOL_INLINE V max(V a, V b) {
   return a > b ? a : b;
 }
 
-// a0 b0 a1 b1 …: the lower halves of two vectors interleaved, or the upper ones.
+// Registers are made of lanes of 16 bytes, and shuffles that stay inside them, or move them whole,
+// are the cheapest there are.
+inline constexpr int kLaneBytes = 16;
+
+// In every lane a0 b0 a1 b1 …: the lower halves of two lanes interleaved, or the upper ones.
 template <bool Upper, class V, int... I>
 ROIPOOL_INLINE V zip(V a, V b, std::integer_sequence<int, I...>) {
-  constexpr int n = int(sizeof...(I));
-  return __builtin_shufflevector(a, b, ((I % 2) * n + I / 2 + (Upper ? n / 2 : 0))...);
+  constexpr int n = int(sizeof...(I)), m = n * kLaneBytes / int(sizeof(V));
+  return __builtin_shufflevector(a, b,
+                                 (I / m * m + I % 2 * n + I % m / 2 + (Upper ? m / 2 : 0))...);
 }
 
-// Transposes the square matrix whose rows are the n vectors. Each round rotates the bits of an
-// element's (row, column) address by one place; log2(n) rounds exchange row and column.
-template <class T>
-ROIPOOL_INLINE void transpose(Vec<T> (&row)[kLanes<T>]) {
-  constexpr int n = kLanes<T>;
-  constexpr auto lanes = std::make_integer_sequence<int, n>{};
-  for (int round = 1; round < n; round *= 2) {
-    Vec<T> next[n];
+// The even lanes of a and then of b, or the odd ones.
+template <bool Odd, class V, int... I>
+ROIPOOL_INLINE V unzip(V a, V b, std::integer_sequence<int, I...>) {
+  constexpr int n = int(sizeof...(I)), m = n * kLaneBytes / int(sizeof(V));
+  if constexpr (n == m)
+    return Odd ? b : a;  // a single lane
+  else
+    return __builtin_shufflevector(
+        a, b, (I * 2 / n * n + (I * 2 % n / (2 * m) * 2 + (Odd ? 1 : 0)) * m + I % m)...);
+}
+
+template <class T, int Round, class Source, class Sink>
+ROIPOOL_INLINE void exchange(const Source& source, const Sink& sink) {
+  constexpr int n = kLanes<T>, m = kLaneBytes / int(sizeof(T));
+  constexpr auto order = std::make_integer_sequence<int, n>{};
+  Vec<T> next[n];
 #pragma GCC unroll 16
-    for (int i = 0; i < n / 2; ++i) {
-      next[2 * i] = zip<false>(row[i], row[i + n / 2], lanes);
-      next[2 * i + 1] = zip<true>(row[i], row[i + n / 2], lanes);
+  for (int i = 0; i < n / 2; ++i) {
+    const Vec<T> a = source(i), b = source(i + n / 2);
+    const Vec<T> even = Round < m ? zip<false>(a, b, order) : unzip<false>(a, b, order);
+    const Vec<T> odd = Round < m ? zip<true>(a, b, order) : unzip<true>(a, b, order);
+    if constexpr (2 * Round < n) {
+      next[2 * i] = even;
+      next[2 * i + 1] = odd;
+    } else {
+      sink(2 * i, even);
+      sink(2 * i + 1, odd);
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i) row[i] = next[i];
   }
+  if constexpr (2 * Round < n) exchange<T, 2 * Round>([&](int i) { return next[i]; }, sink);
+}
+
+// Transposes a square matrix: row(i) gives its rows, column(i, vector) takes its columns. Every
+// round exchanges one bit of an element's row number for one of its place in the row, first those
+// inside a lane, then those of the lane; at the ends the bits are put in that order.
+template <class T, class Row, class Column>
+ROIPOOL_INLINE void transpose(const Row& row, const Column& column) {
+  constexpr auto number = [](int i) {
+    constexpr int lanes = kBlockBytes / kLaneBytes, m = kLanes<T> / lanes;
+    const int lane = i % lanes;
+    return (lanes == 4 ? lane % 2 * 2 + lane / 2 : lane) * m + i / lanes;
+  };
+  exchange<T, 1>([&](int i) { return row(number(i)); },
+                 [&](int i, Vec<T> v) { column(number(i), v); });
 }
 
 }  // namespace roipool::ROIPOOL_ISA

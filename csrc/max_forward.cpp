@@ -16,6 +16,7 @@ constexpr int64_t kLeastBatch = 4 << 20;     // bytes packed at once, however sm
 constexpr int64_t kMostBatch = 6 << 20;      // and for each thread, however large
 constexpr int64_t kCachedResult = 16 << 20;  // a larger one is written around the caches
 constexpr double kWorkPerThread = 1e5;       // in reads of a vector: less is done sooner alone
+constexpr double kSortWork = 1500;           // in each region: more, and neighbours go together
 constexpr int64_t kMostRegions = 64;         // in one task
 
 // One channel block of one image, packed for all the image's regions.
@@ -64,7 +65,7 @@ class Forward {
     threads_ = int(std::min(double(call_.threads), 1 + work * double(blocks) / kWorkPerThread));
     fill_rows_that_are_no_regions();
     pool_alone(blocks);
-    pool_shared();
+    pool_shared(blocks);
   }
 
  private:
@@ -153,7 +154,7 @@ class Forward {
   // Many regions: batches of channel blocks are packed whole, then reduced region by region.
   // A batch takes at most a quarter of the memory of the call's own arrays, and no more than
   // stays near the cores; but at least one block.
-  void pool_shared() {
+  void pool_shared(int64_t blocks) {
     const double budget =
         std::min(std::max(own_bytes() / 4, double(kLeastBatch)), double(kMostBatch) * threads_);
     std::vector<std::vector<Unit>> batches;
@@ -161,9 +162,8 @@ class Forward {
     for (int64_t image = 0; image < call_.shape.images; ++image) {
       const ImagePlan& plan = plans_[image];
       if (!plan.shared) continue;
-      // A block too large for a core's own cache is walked from top to bottom.
-      if (plan.box.area() * kernels_.pixel_bytes > kOwnCache)
-        by_image_.sort_by_row(image, call_.edges);
+      if (plan.work * double(blocks) > kSortWork * double(by_image_.count(image)))
+        by_image_.sort_by_place(image, call_.edges);
       for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
         const int64_t size = packed_bytes(plan.box, plan.levels);
         if (batches.empty() || double(bytes + size) > budget) {

@@ -35,13 +35,6 @@ struct Packer {
     return pixel + (c < channels ? c : channels - 1) * strides.channel;
   }
 
-  static ROIPOOL_INLINE void store_pixels(Vec<Key> (&square)[n], int64_t pixels, Key* out) {
-    transpose<Key>(square);
-#pragma GCC unroll 16
-    for (int x = 0; x < n; ++x)
-      if (x < pixels) store(out + x * n, square[x]);
-  }
-
   // Squares of n pixels by n channels. Each channel is read several lines at a time, for the sake
   // of the caches' prefetchers and of planes a power of two apart, which share cache sets.
   ROIPOOL_INLINE void pack_squares(const Bits* row, int64_t squares, Key* out) {
@@ -51,10 +44,8 @@ struct Packer {
       for (int64_t i = 0; i < squares; ++i) strip[c][i] = encode(load<Bits, n>(from + i * n));
     }
     for (int64_t i = 0; i < squares; ++i, out += n * n) {
-      Vec<Key> square[n];
-#pragma GCC unroll 4
-      for (int c = 0; c < n; ++c) square[c] = widen(strip[c][i]);
-      store_pixels(square, n, out);
+      transpose<Key>([&](int c) { return widen(strip[c][i]); },
+                     [&](int x, Vec<Key> pixel) { store(out + x * n, pixel); });
     }
   }
 
@@ -65,10 +56,12 @@ struct Packer {
       for (int64_t x = 0; x < pixels; ++x) pack_pixel(row + x, out + x * n);
       return;
     }
-    Vec<Key> square[n];
-#pragma GCC unroll 4
-    for (int c = 0; c < n; ++c) square[c] = widen(encode(load<Bits, n>(channel(row, c))));
-    store_pixels(square, pixels, out);
+    Narrow strip[n];
+    for (int c = 0; c < n; ++c) strip[c] = encode(load<Bits, n>(channel(row, c)));
+    transpose<Key>([&](int c) { return widen(strip[c]); },
+                   [&](int x, Vec<Key> pixel) {
+                     if (x < pixels) store(out + x * n, pixel);
+                   });
   }
 
   ROIPOOL_INLINE void pack_pixel(const Bits* pixel, Key* out) {

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <tuple>
 
 namespace roipool {
+
+constexpr int32_t kStrip = 8;  // rows in which regions are neighbours from left to right
 
 RegionsByImage::RegionsByImage(const int32_t* image, int64_t count, int64_t images)
     : start_(images + 1, 0) {
@@ -19,11 +23,17 @@ RegionsByImage::RegionsByImage(const int32_t* image, int64_t count, int64_t imag
     if (image[k] >= 0) order_[next[image[k]]++] = k;
 }
 
-void RegionsByImage::sort_by_row(int64_t image, const Edges& edges) {
-  const int64_t pitch = edges.bins_y * 2;
-  std::stable_sort(
-      order_.begin() + start_[image], order_.begin() + start_[image + 1],
-      [&](int64_t a, int64_t b) { return edges.rows[a * pitch] < edges.rows[b * pitch]; });
+void RegionsByImage::sort_by_place(int64_t image, const Edges& edges) {
+  std::vector<std::tuple<int, int32_t, int32_t, int64_t>> places;
+  for (int64_t i = start_[image]; i < start_[image + 1]; ++i) {
+    const int32_t* y = edges.rows + order_[i] * edges.bins_y * 2;
+    const int32_t* x = edges.cols + order_[i] * edges.bins_x * 2;
+    const int level = std::bit_width(uint32_t(std::max(0, std::min(y[1] - y[0], x[1] - x[0]))));
+    places.emplace_back(level, y[0] / kStrip, x[0], order_[i]);
+  }
+  std::sort(places.begin(), places.end());
+  for (int64_t i = 0; i < int64_t(places.size()); ++i)
+    order_[start_[image] + i] = std::get<int64_t>(places[i]);
 }
 
 namespace {

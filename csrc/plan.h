@@ -13,8 +13,8 @@ class RegionsByImage {
   RegionsByImage(const int32_t* image, int64_t count, int64_t images);
   const int64_t* list(int64_t image) const { return order_.data() + start_[image]; }
   int64_t count(int64_t image) const { return start_[image + 1] - start_[image]; }
-  // Puts an image's regions in the order of their first rows.
-  void sort_by_row(int64_t image, const Edges&);
+  // Puts those of an image next to each other that read the same pixels of the same level.
+  void sort_by_place(int64_t image, const Edges&);
   const std::vector<int64_t>& none() const { return none_; }  // rows that are not regions
 
  private:

@@ -27,15 +27,20 @@ void widen(const void* level, void* next, int64_t side, Box box, int64_t y0, int
   }
 }
 
-// One axis of a bin: where it begins in the packed box, its length, and the widest level that fits.
+// One axis of a bin: its first pixel in the packed box and where that lies, how many there are, and
+// the coarsest level whose windows fit; −1 if the bin is empty.
 struct Span {
-  int64_t begin, size;
+  int64_t first, offset, size;
   int fitting;
 
-  ROIPOOL_INLINE Span(const int32_t* edges, int64_t origin)
-      : begin(edges[0] - origin),
+  Span() = default;
+  ROIPOOL_INLINE Span(const int32_t* edges, int64_t origin, int64_t pitch, int levels)
+      : first(edges[0] - origin),
+        offset(first * pitch),
         size(edges[1] - edges[0]),
-        fitting(size > 0 ? 63 - __builtin_clzll(uint64_t(size)) : -1) {}
+        fitting(size > 0 ? 63 - __builtin_clzll(uint64_t(size)) : -1) {
+    if (fitting >= levels) fitting = levels - 1;
+  }
 };
 
 template <class Key>
@@ -48,21 +53,22 @@ template <class D, class Key, class Position>
 struct MaxReducer {
   using Bits = typename D::Bits;
   static constexpr bool kArgmax = !std::is_void_v<Position>;
+  using PositionBits = std::conditional_t<kArgmax, Position, int8_t>;
   static constexpr int n = kLanes<Key>;
 
-  const Block& block;
-  int64_t map_width;
-  int64_t pitch = block.box.width() * n;
+  const Block block;  // of its own: no result that is written can change it
+  const int64_t map_width;
+  const int64_t pitch = block.box.width() * n;
+  const bool signed_zeros = D::kIsFloat && block.negative_zero;
 
   ROIPOOL_INLINE const Key* corner(int level, const Span& y, const Span& x) const {
-    return static_cast<const Key*>(block.level[level]) + y.begin * pitch + x.begin * n;
+    return static_cast<const Key*>(block.level[level]) + y.offset + x.offset;
   }
 
   // The widest windows that fit, two by two, each row and column's last ending with the bin; where
   // the bin is longer than two, all that lie between.
   ROIPOOL_INLINE Vec<Key> maximum(const Span& y, const Span& x) const {
-    const int fitting = y.fitting < x.fitting ? y.fitting : x.fitting;
-    const int level = fitting < block.levels ? fitting : block.levels - 1;
+    const int level = y.fitting < x.fitting ? y.fitting : x.fitting;
     const int64_t side = int64_t(1) << level;
     const int64_t right = (x.size - side) * n;
     const Key* const top = corner(level, y, x);
@@ -91,14 +97,14 @@ struct MaxReducer {
   template <bool SignedZeros>
   __attribute__((noinline)) Found<Key> walk(const Span& y, const Span& x) const {
     const Key* row = corner(0, y, x);
-    int64_t place = (block.box.y0 + y.begin) * map_width + block.box.x0 + x.begin;
+    int64_t place = (block.box.y0 + y.first) * map_width + block.box.x0 + x.first;
     Vec<Key> best = load(row), where = broadcast<Key>(Key(place));
     for (int64_t i = 0; i < y.size; ++i, row += pitch, place += map_width) {
       Vec<Key> here = broadcast<Key>(Key(place));
       for (int64_t at = 0; at < x.size * n; at += n, here += 1) {
         const Vec<Key> key = load(row + at);
         const Vec<Key> better = comparable<SignedZeros>(key) > comparable<SignedZeros>(best);
-        best = better ? key : best;
+        best = SignedZeros ? (better ? key : best) : max(best, key);
         where = better ? here : where;
       }
     }
@@ -116,7 +122,6 @@ struct MaxReducer {
   ROIPOOL_INLINE Found<Key> find(const Span& y, const Span& x) const {
     if ((y.fitting | x.fitting) < 0)
       return {broadcast<Key>(Key(D::encode(Bits(0)))), broadcast<Key>(-1)};
-    const bool signed_zeros = D::kIsFloat && block.negative_zero;
     if constexpr (kArgmax) {
       return signed_zeros ? walk<true>(y, x) : walk<false>(y, x);
     } else {
@@ -127,35 +132,44 @@ struct MaxReducer {
   }
 
   void reduce(const Regions& regions, const Result& result, int64_t channel) const {
+    const int64_t bins = regions.bins(), across = regions.bins_x;
     Vec<Key> values[kTile], positions[kArgmax ? kTile : 1];
-    const int64_t bins = regions.bins();
+    Span columns[kTile];
+    Writer<D, Key> value_writer(result.around_caches);
+    Writer<Integer<PositionBits>, Key> position_writer(result.around_caches);
     for (int64_t i = 0; i < regions.count; ++i) {
       const int64_t k = regions.list[i];
       const int32_t* rows = regions.rows + k * regions.bins_y * 2;
-      const int32_t* cols = regions.cols + k * regions.bins_x * 2;
-      int64_t at = k * result.stride + channel * bins, size = 0;
+      const int32_t* cols = regions.cols + k * across * 2;
+      int64_t at = k * result.stride + channel * bins, size = 0, run;
       for (int64_t by = 0; by < regions.bins_y; ++by) {
-        const Span y(rows + 2 * by, block.box.y0);
-        for (int64_t bx = 0; bx < regions.bins_x; ++bx) {
-          const Found<Key> found = find(y, Span(cols + 2 * bx, block.box.x0));
-          values[size] = found.value;
-          if constexpr (kArgmax) positions[size] = found.position;
-          if (++size == kTile) at = flush(values, positions, size, bins, result, at), size = 0;
+        const Span y(rows + 2 * by, block.box.y0, pitch, block.levels);
+        for (int64_t bx = 0; bx < across; bx += run) {
+          run = across - bx < kTile - size ? across - bx : kTile - size;
+          Span* const column = columns + (across > kTile ? 0 : bx);
+          if (across > kTile || by == 0)
+            for (int64_t j = 0; j < run; ++j)
+              column[j] = Span(cols + 2 * (bx + j), block.box.x0, n, block.levels);
+          for (int64_t j = 0; j < run; ++j) {
+            const Found<Key> found = find(y, column[j]);
+            values[size + j] = found.value;
+            if constexpr (kArgmax) positions[size + j] = found.position;
+          }
+          size += run;
+          value_writer.write(run);
+          if constexpr (kArgmax) position_writer.write(run);
+          const bool last = by + 1 == regions.bins_y && bx + run == across;
+          if (size < kTile && !last) continue;
+          value_writer.take(values, size, bins, block.channels,
+                            static_cast<Bits*>(result.values) + at);
+          if constexpr (kArgmax)
+            position_writer.take(positions, size, bins, block.channels,
+                                 static_cast<Position*>(result.argmax) + at);
+          at += size;
+          size = 0;
         }
       }
-      if (size > 0) flush(values, positions, size, bins, result, at);
     }
-  }
-
-  ROIPOOL_INLINE int64_t flush(const Vec<Key>* values, const Vec<Key>* positions, int64_t size,
-                               int64_t bins, const Result& result, int64_t at) const {
-    store_tile<D, Key>(values, size, bins, block.channels, static_cast<Bits*>(result.values) + at,
-                       result.around_caches);
-    if constexpr (kArgmax)
-      store_tile<Integer<Position>, Key>(positions, size, bins, block.channels,
-                                         static_cast<Position*>(result.argmax) + at,
-                                         result.around_caches);
-    return at + size;
   }
 };
 

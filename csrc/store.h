@@ -10,73 +10,117 @@ namespace roipool::ROIPOOL_ISA {
 inline constexpr int64_t kTile = 256;  // bins reduced before they are written out
 inline constexpr int64_t kLine = 64;
 
-// Up to kTile bins of a block, a channel's side by side and then the next channel's.
+// Finished bins of a block, turned so that a channel's lie side by side and then the next
+// channel's, and written line by line while the next bins are reduced: a burst of stores would
+// only wait for memory.
 template <class D, class Key>
-struct Turned {
+class Writer {
+ public:
   using Bits = typename D::Bits;
+
+  explicit Writer(bool around_caches) : around_caches_(around_caches) {}
+  ~Writer() { finish(); }
+
+  // Takes up to kTile consecutive bins of one region: in the result, `stride` elements lie between
+  // two channels. `out` is the first bin's place in the block's first channel.
+  ROIPOOL_INLINE void take(const Vec<Key>* bins, int64_t size, int64_t stride, int channels,
+                           Bits* out) {
+    finish();
+    turn(bins, size);
+    const bool dense = stride == size;
+    stretches_ = dense ? 1 : channels;
+    bytes_ = size * (dense ? channels : 1) * int64_t(sizeof(Bits));
+    pitch_ = stride * int64_t(sizeof(Bits));
+    from_ = reinterpret_cast<const char*>(turned_);
+    begin_stretch(reinterpret_cast<char*>(out));
+  }
+
+  // Writes up to so many cache lines.
+  ROIPOOL_INLINE void write(int64_t lines) {
+    while (lines > 0 && stretches_ > 0) {
+      int64_t stop = at_ + lines * kLine;
+      if (stop > whole_) stop = whole_;
+      lines -= (stop - at_) / kLine;
+      write_lines(stop);
+      if (at_ == whole_) end_stretch();
+    }
+  }
+
+  void finish() {
+    while (stretches_ > 0) write(bytes_ / kLine + 1);
+  }
+
+ private:
   static constexpr int n = kLanes<Key>;
 
-  alignas(kLine) Bits out[n * kTile + n];  // the last store of the last channel may run on
+  // Whole cache lines are written at once: a line written in parts is first read from memory.
+  ROIPOOL_INLINE void begin_stretch(char* to) {
+    to_ = to;
+    at_ = -reinterpret_cast<intptr_t>(to) & (kLine - 1);
+    if (at_ > bytes_) at_ = bytes_;
+    __builtin_memcpy(to_, from_, std::size_t(at_));
+    whole_ = at_ + (bytes_ - at_) / kLine * kLine;
+  }
 
-  ROIPOOL_INLINE Turned(const Vec<Key>* bins, int64_t size) {
-    const int64_t rest = size % n, whole = size - rest;
-    if (rest * 4 <= n)
-      for (int64_t b = whole; b < size; ++b) one_bin(bins, size, b);
+  ROIPOOL_INLINE void end_stretch() {
+    __builtin_memcpy(to_ + at_, from_ + at_, std::size_t(bytes_ - at_));
+    from_ += bytes_;
+    if (--stretches_ > 0) begin_stretch(to_ + pitch_);
+  }
+
+  ROIPOOL_INLINE void write_lines(int64_t stop) {
+    char* const to = to_;
+    const char* const from = from_;
+    if (around_caches_)
+      for (int64_t i = at_; i < stop; i += kBlockBytes)
+        stream(to + i, load(reinterpret_cast<const int64_t*>(from + i)));
     else
-      group(bins, size, whole, rest);
-    for (int64_t first = 0; first < whole; first += n) group(bins, size, first, n);
+      for (int64_t i = at_; i < stop; i += kBlockBytes)
+        store(reinterpret_cast<int64_t*>(to + i), load(reinterpret_cast<const int64_t*>(from + i)));
+    at_ = stop;
+  }
+
+  ROIPOOL_INLINE void turn(const Vec<Key>* bins, int64_t size) {
+    if (size < n) return turn_few(bins, size);
+    const int64_t rest = size % n, whole = size - rest;
+    for (int64_t first = 0; first < whole; first += n) turn_square(bins, size, first);
+    if (rest * 4 > n)
+      turn_square(bins, size, size - n);
+    else
+      for (int64_t b = whole; b < size; ++b) turn_one(bins, size, b);
   }
 
   static ROIPOOL_INLINE Vec<Bits, n> narrow(Vec<Key> keys) {
     return D::decode(__builtin_convertvector(keys, Vec<Bits, n>));
   }
 
-  void one_bin(const Vec<Key>* bins, int64_t size, int64_t b) {
+  // Bins [first, first + n).
+  ROIPOOL_INLINE void turn_square(const Vec<Key>* bins, int64_t size, int64_t first) {
+    transpose<Key>([&](int b) { return bins[first + b]; },
+                   [&](int c, Vec<Key> keys) { store(turned_ + c * size + first, narrow(keys)); });
+  }
+
+  void turn_one(const Vec<Key>* bins, int64_t size, int64_t b) {
     const Vec<Bits, n> values = narrow(bins[b]);
-    for (int c = 0; c < n; ++c) out[c * size + b] = values[c];
+    for (int c = 0; c < n; ++c) turned_[c * size + b] = values[c];
   }
 
-  // Bins [first, first + count), count <= n. A store that runs on into the next channel's first
-  // bins is made before those are.
-  ROIPOOL_INLINE void group(const Vec<Key>* bins, int64_t size, int64_t first, int64_t count) {
-    Vec<Key> square[n];
-#pragma GCC unroll 4
-    for (int b = 0; b < n; ++b) square[b] = bins[first + (b < count ? b : 0)];
-    transpose<Key>(square);
-#pragma GCC unroll 4
-    for (int c = 0; c < n; ++c) store(out + c * size + first, narrow(square[c]));
+  // A store runs on into the next channel's bins, so those are stored after it.
+  void turn_few(const Vec<Key>* bins, int64_t size) {
+    if (size == 1) return store(turned_, narrow(bins[0]));
+    Vec<Key> channel[n];
+    transpose<Key>([&](int b) { return bins[b < size ? b : 0]; },
+                   [&](int c, Vec<Key> keys) { channel[c] = keys; });
+    for (int c = 0; c < n; ++c) store(turned_ + c * size, narrow(channel[c]));
   }
+
+  // What is left to write: stretches of as many bytes; of the first, lines up to `whole_`, of which
+  // `at_` comes next, and a rest.
+  char* to_ = nullptr;
+  const char* from_ = nullptr;
+  int64_t stretches_ = 0, bytes_ = 0, pitch_ = 0, at_ = 0, whole_ = 0;
+  const bool around_caches_;
+  alignas(kLine) Bits turned_[n * kTile + n];  // the last store of the last channel may run on
 };
-
-// Whole cache lines are written at once: a line written in parts is first read from memory.
-inline void copy_lines(char* to, const char* from, int64_t bytes, bool around_caches) {
-  int64_t at = -reinterpret_cast<intptr_t>(to) & (kLine - 1);
-  if (at > bytes) at = bytes;
-  __builtin_memcpy(to, from, std::size_t(at));
-  for (; at + kLine <= bytes; at += kLine)
-    for (int64_t i = at; i < at + kLine; i += kBlockBytes) {
-      const auto part = load(reinterpret_cast<const int64_t*>(from + i));
-      if (around_caches)
-        stream(to + i, part);
-      else
-        store(reinterpret_cast<int64_t*>(to + i), part);
-    }
-  __builtin_memcpy(to + at, from + at, std::size_t(bytes - at));
-}
-
-// `size` consecutive bins of one region: a channel's lie side by side in the result, `stride`
-// elements from the next channel's.
-template <class D, class Key>
-ROIPOOL_INLINE void store_tile(const Vec<Key>* bins, int64_t size, int64_t stride, int channels,
-                               typename D::Bits* out, bool around_caches) {
-  const Turned<D, Key> block(bins, size);
-  const int64_t bytes = size * int64_t(sizeof *out);
-  const auto copy = [&](int64_t to, int64_t from, int64_t count) {
-    copy_lines(reinterpret_cast<char*>(out + to), reinterpret_cast<const char*>(block.out + from),
-               count, around_caches);
-  };
-  if (stride == size) return copy(0, 0, channels * bytes);
-  for (int c = 0; c < channels; ++c) copy(c * stride, c * size, bytes);
-}
 
 }  // namespace roipool::ROIPOOL_ISA

@@ -117,6 +117,23 @@ def test_every_path_with_odd_numbers(path):
     assert_same_bits(argmax[-3:], expected_argmax)
 
 
+@pytest.mark.parametrize("pooled_size", [1, (5, 3), 7, 28])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
+def test_large_results_as_small_ones(dtype, pooled_size):
+    """Large ones are written around the caches, in whole lines wherever they begin."""
+    rng = np.random.default_rng(7)
+    data = normal_maps(rng, (1, 131, 9, 14), dtype)  # odd, so that few stretches are aligned
+    row = 131 * pooled_size**2 if isinstance(pooled_size, int) else 131 * 15
+    rois = random_boxes(rng, (17 << 20) // (row * data.itemsize), 1, 9, 14)
+    values, argmax = roipool.roi_pool(data, rois, pooled_size, return_argmax=True)
+    assert_same_bits(roipool.roi_pool(data, rois, pooled_size), values)
+    assert values.nbytes > 16 << 20
+    for few in (slice(40), slice(-40, None)):
+        small, small_argmax = roipool.roi_pool(data, rois[few], pooled_size, return_argmax=True)
+        assert_same_bits(values[few], small)
+        assert_same_bits(argmax[few], small_argmax)
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=NAMES)
 def test_every_number_of_threads(path, dtype, threads):

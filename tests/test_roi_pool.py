@@ -63,7 +63,9 @@ def test_random_regions_on_several_images(dtype, scale):
     assert_as_reference(data, rois, (5, 3), scale)
 
 
-@pytest.mark.parametrize("pooled_size", [1, 7, (1, 9), (3, 5), (14, 14), (28, 28)])
+@pytest.mark.parametrize(
+    "pooled_size", [1, 2, 7, (1, 9), (3, 5), (14, 14), (28, 28), (2, 300), (300, 1)]
+)
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
 def test_pooled_sizes(dtype, pooled_size):
     rng = np.random.default_rng(3)
