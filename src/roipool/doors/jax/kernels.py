@@ -34,29 +34,33 @@ def pool(
     """Values (K, C, P_h, P_w) and, where asked, positions; `chunk` elements at a time."""
     images, channels, height, width = data.shape
     _refuse_more_than_counted("data", data.shape, images * height * width)
-    bins = (rows.shape[1], cols.shape[1])
-    table = data.transpose(0, 2, 3, 1).reshape(images * height * width, channels)
+    regions, bins = image.shape[0], (rows.shape[1], cols.shape[1])
     walks = _walks(image, rows, cols, height, width)
     count = walks.area.shape[0]
-    out = [jnp.zeros((count, channels), data.dtype)]
-    if argmax:
-        out.append(jnp.full((count, channels), -1, jnp.int32))
+    if not (data.size and count):
+        shape = (regions, channels, *bins)
+        return [jnp.zeros(shape, data.dtype), jnp.full(shape, -1, jnp.int32)][: 1 + argmax]
 
-    if table.size and count:
-        size = core.min_dim(count, -(-chunk // channels))
-        chunks = -(-count // size)
-        # What fills the last chunk reads as the last bin does and is not written.
-        order = jnp.pad(jnp.argsort(walks.area), (0, chunks * size - count), constant_values=count)
+    table = data.transpose(0, 2, 3, 1).reshape(images * height * width, channels)
+    size = core.min_dim(count, -(-chunk // channels))
+    chunks = -(-count // size)
+    order = jnp.argsort(walks.area)
+    rank = jnp.zeros_like(order).at[order].set(jnp.arange(count, dtype=order.dtype))
+    # What fills the last chunk reads as the last bin does, and is no bin's rank.
+    order = jnp.pad(order, (0, chunks * size - count), constant_values=count)
+    walks = _Walks(*(part.at[order].get(mode="clip") for part in walks))
 
-        def walk_chunk(i: Array, out: list[Array]) -> list[Array]:
-            which = lax.dynamic_slice(order, (i * size,), (size,))
-            chosen = _Walks(*(part.at[which].get(mode="clip") for part in walks))
-            found = _walk(table, chosen, width, argmax)
-            return [o.at[which].set(f, mode="drop") for o, f in zip(out, found, strict=True)]
+    def walk_chunk(i: Array, out: list[Array]) -> list[Array]:
+        chosen = _Walks(*(lax.dynamic_slice(part, (i * size,), (size,)) for part in walks))
+        found = _walk(table, chosen, width, argmax)
+        return [
+            lax.dynamic_update_slice(o, f, (i * size, 0)) for o, f in zip(out, found, strict=True)
+        ]
 
-        out = lax.fori_loop(0, chunks, walk_chunk, out)
-    shape = (image.shape[0], *bins, channels)
-    return [part.reshape(shape).transpose(0, 3, 1, 2) for part in out]
+    dtypes = [data.dtype, jnp.int32][: 1 + argmax]
+    out = [jnp.zeros((chunks * size, channels), dtype) for dtype in dtypes]
+    out = lax.fori_loop(0, chunks, walk_chunk, out)
+    return [part[rank].reshape(regions, *bins, channels).transpose(0, 3, 1, 2) for part in out]
 
 
 def _walks(image: Array, rows: Array, cols: Array, height: int, width: int) -> _Walks:
@@ -72,23 +76,30 @@ def _walks(image: Array, rows: Array, cols: Array, height: int, width: int) -> _
 
 
 def _walk(table: Array, walks: _Walks, stride: int, argmax: bool) -> list[Array]:
-    """Values and positions (B, C), in two passes: XLA runs a loop that carries one array faster."""
+    """Values and positions (B, C), in two passes: XLA runs a loop that carries one array faster.
+
+    So it does a loop of two pixels a step.
+    """
     floating = jnp.issubdtype(table.dtype, jnp.floating)
     lowest = jnp.nan if floating else jnp.iinfo(table.dtype).min
     shape = (walks.area.shape[0], table.shape[1])
-    steps = jnp.max(walks.area)
+    steps = (jnp.max(walks.area) + 1) // 2
 
     def pixels(t: Array) -> Array:
         return table.at[walks.base + walks.at(t, stride)].get(mode="clip")
 
-    def larger(t: Array, best: Array) -> Array:
-        new = pixels(t)
-        # NaN, which it begins with, loses to everything; of equal values the first stays.
-        return jnp.where((new > best) | (best != best), new, best)
+    def larger(step: Array, best: Array) -> Array:
+        for t in (2 * step, 2 * step + 1):
+            new = pixels(t)
+            # NaN, which it begins with, loses to everything; of equal values the first stays.
+            best = jnp.where((new > best) | (best != best), new, best)
+        return best
 
-    def first(t: Array, position: Array) -> Array:
-        found = (position < 0) & (pixels(t) == values)
-        return jnp.where(found, walks.at(t, stride)[:, None], position)
+    def first(step: Array, position: Array) -> Array:
+        for t in (2 * step, 2 * step + 1):
+            found = (position < 0) & (pixels(t) == values)
+            position = jnp.where(found, walks.at(t, stride)[:, None], position)
+        return position
 
     values = lax.fori_loop(0, steps, larger, jnp.full(shape, lowest, table.dtype))
     pooled = (walks.area > 0)[:, None]
