@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "isa.h"
@@ -151,55 +152,79 @@ class Forward {
     });
   }
 
-  // Many regions: batches of channel blocks are packed whole, then reduced region by region.
-  // A batch takes at most a quarter of the memory of the call's own arrays, and no more than
-  // stays near the cores; but at least one block.
+  // Many regions: blocks of channels are packed whole, then reduced region by region, in at most a
+  // quarter of the memory of the call's own arrays, and no more than stays near the cores; but at
+  // least one block.
   void pool_shared(int64_t blocks) {
-    const double budget =
-        std::min(std::max(own_bytes() / 4, double(kLeastBatch)), double(kMostBatch) * threads_);
-    std::vector<std::vector<Unit>> batches;
-    int64_t bytes = 0, most = 0;
+    std::vector<Unit> units;
+    int64_t most = 0;
     for (int64_t image = 0; image < call_.shape.images; ++image) {
       const ImagePlan& plan = plans_[image];
       if (!plan.shared) continue;
       if (plan.work * double(blocks) > kSortWork * double(by_image_.count(image)))
         by_image_.sort_by_place(image, call_.edges);
-      for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
-        const int64_t size = packed_bytes(plan.box, plan.levels);
-        if (batches.empty() || double(bytes + size) > budget) {
-          batches.emplace_back();
-          bytes = 0;
-        }
-        batches.back().emplace_back(
-            image, channel, Block{plan.box, {}, plan.levels, channels_from(channel), false});
-        bytes += size;
-        most = std::max(most, bytes);
-      }
+      most = std::max(most, packed_bytes(plan.box, plan.levels));
+      for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes)
+        units.emplace_back(image, channel,
+                           Block{plan.box, {}, plan.levels, channels_from(channel), false});
     }
-    const Workspace workspace(most);
-    for (auto& batch : batches) pool_batch(batch, workspace);
-  }
-
-  void pool_batch(std::vector<Unit>& batch, const Workspace& workspace) const {
-    int64_t at = 0;
-    for (Unit& unit : batch)
-      for (int level = 0; level < unit.block.levels; ++level) {
-        unit.block.level[level] = workspace.at(at);
-        at += unit.block.box.area() * kernels_.pixel_bytes;
-      }
+    const double budget =
+        std::min(std::max(own_bytes() / 4, double(kLeastBatch)), double(kMostBatch) * threads_);
     // A small result is filled block by block, without waiting for each other; a large one in long
     // stretches of memory.
-    if (!result_.around_caches && int64_t(batch.size()) >= 2 * threads_) {
-      parallel_for(threads_, int64_t(batch.size()), [&](int64_t index, int) {
-        Unit& unit = batch[index];
-        const int64_t height = unit.block.box.height();
-        pack_rows(unit, 0, height);
-        for (int level = 1; level < unit.block.levels; ++level) widen_rows(unit, level, 0, height);
-        unit.block.negative_zero = unit.negative_zero;
-        reduce(unit.block, by_image_.list(unit.image), by_image_.count(unit.image), unit.channel);
-      });
-      return;
+    if (!result_.around_caches && int64_t(units.size()) >= 2 * threads_ &&
+        double(most) * threads_ <= budget)
+      pool_blocks(units, most);
+    else
+      pool_batches(units, budget);
+  }
+
+  void pool_blocks(std::vector<Unit>& units, int64_t most) const {
+    const Workspace workspace(bytes_of(most, threads_));
+    parallel_for(threads_, int64_t(units.size()), [&](int64_t index, int worker) {
+      Unit& unit = units[index];
+      const int64_t height = unit.block.box.height();
+      lay_out(unit.block, workspace.at(worker * most));
+      pack_rows(unit, 0, height);
+      for (int level = 1; level < unit.block.levels; ++level) widen_rows(unit, level, 0, height);
+      unit.block.negative_zero = unit.negative_zero;
+      reduce(unit.block, by_image_.list(unit.image), by_image_.count(unit.image), unit.channel);
+    });
+  }
+
+  void pool_batches(std::vector<Unit>& units, double budget) const {
+    const auto size = [&](const Unit& unit) {
+      return packed_bytes(unit.block.box, unit.block.levels);
+    };
+    std::vector<std::span<Unit>> batches;
+    int64_t bytes = 0, most = 0;
+    for (Unit& unit : units) {
+      if (batches.empty() || double(bytes + size(unit)) > budget) {
+        batches.emplace_back(&unit, 0);
+        bytes = 0;
+      }
+      batches.back() = {batches.back().data(), batches.back().size() + 1};
+      bytes += size(unit);
+      most = std::max(most, bytes);
     }
+    const Workspace workspace(most);
+    for (const std::span<Unit> batch : batches) {
+      int64_t at = 0;
+      for (Unit& unit : batch) {
+        lay_out(unit.block, workspace.at(at));
+        at += size(unit);
+      }
+      pool_batch(batch);
+    }
+  }
+
+  // One level behind the other.
+  void lay_out(Block& block, void* memory) const {
+    for (int level = 0; level < block.levels; ++level)
+      block.level[level] = static_cast<char*>(memory) + packed_bytes(block.box, level);
+  }
+
+  void pool_batch(std::span<Unit> batch) const {
     by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) { pack_rows(unit, y0, y1); });
     for (int level = 1; level < kLevels; ++level)
       by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) {
@@ -229,7 +254,7 @@ class Forward {
 
   // Cuts each unit into as many runs of rows as keep all threads busy.
   template <class Task>
-  void by_rows(std::vector<Unit>& batch, const Task& task) const {
+  void by_rows(std::span<Unit> batch, const Task& task) const {
     const int64_t cuts = ceil_div(kTasksPerThread * threads_, int64_t(batch.size()));
     parallel_for(threads_, int64_t(batch.size()) * cuts, [&](int64_t index, int) {
       Unit& unit = batch[index / cuts];
@@ -242,7 +267,7 @@ class Forward {
 
   // A task is a run of one image's regions through all its blocks in the batch: a thread writes
   // whole stretches of the result, so two threads seldom meet on a page.
-  void reduce_batch(const std::vector<Unit>& batch) const {
+  void reduce_batch(std::span<const Unit> batch) const {
     struct Task {
       const Unit *begin, *end;
       const int64_t* list;

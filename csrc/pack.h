@@ -36,12 +36,16 @@ struct Packer {
   }
 
   // Squares of n pixels by n channels. Each channel is read several lines at a time, for the sake
-  // of the caches' prefetchers and of planes a power of two apart, which share cache sets.
+  // of the caches' prefetchers and of planes a power of two apart, which share cache sets; the
+  // lines behind them are asked for meanwhile.
   ROIPOOL_INLINE void pack_squares(const Bits* row, int64_t squares, Key* out) {
     Narrow strip[n][kSquares];
     for (int c = 0; c < n; ++c) {
       const Bits* from = channel(row, c);
-      for (int64_t i = 0; i < squares; ++i) strip[c][i] = encode(load<Bits, n>(from + i * n));
+      for (int64_t i = 0; i < squares; ++i) {
+        strip[c][i] = encode(load<Bits, n>(from + i * n));
+        __builtin_prefetch(from + (i + kSquares) * n);
+      }
     }
     for (int64_t i = 0; i < squares; ++i, out += n * n) {
       transpose<Key>([&](int c) { return widen(strip[c][i]); },

@@ -112,7 +112,7 @@ class Pool {
     }
   }
 
-  static constexpr int kSpins = 1000;
+  static constexpr int kSpins = 4000;
 
   std::mutex mutex_;
   std::condition_variable wake_, done_;
