@@ -44,11 +44,18 @@ struct Regions {
   int64_t bins() const { return bins_y * bins_x; }
 };
 
-// Where results go: element k * stride + c * bins + bin of each array.
+// Elements between two channels of a region, and between two of its bins; one of them is 1.
+struct Steps {
+  int64_t channel, bin;
+};
+
+// Where results go. Both arrays hold a region's channels and bins together, argmax with a channel's
+// bins side by side.
 struct Result {
   void* values;
+  Steps steps;         // of values
   void* argmax;        // null when not asked for
-  int64_t stride;      // elements between two regions
+  int64_t region;      // elements between two regions
   int64_t map_width;   // argmax is y * map_width + x
   bool around_caches;  // too large to be read from a cache afterwards
 };
@@ -69,12 +76,20 @@ struct MaxKernels {
   void (*reduce)(const Block&, const Regions&, const Result&, int64_t channel);
 };
 
+// Gradients, positions, and the elements between two regions of each. `steps` is of the gradients;
+// positions lie with a channel's bins side by side.
+struct Pooled {
+  const void* grad;
+  Steps steps;
+  const void* argmax;
+  int64_t region, bins;
+};
+
 // The transpose of the pooling: adds each output's gradient at its argmax, region by region in
 // the order listed, to the planes of `channels` consecutive channels. Half-precision types are
 // summed in float32 in `scratch` (as many planes) and rounded once. Returns false when an argmax
 // lies outside the plane.
-using ScatterMax = bool (*)(const void* grad, const void* argmax, const int64_t* list,
-                            int64_t count, int64_t stride, int64_t bins, int64_t channels,
+using ScatterMax = bool (*)(const Pooled&, const int64_t* list, int64_t count, int64_t channels,
                             int64_t plane, void* out, void* scratch);
 
 // One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower

@@ -16,6 +16,7 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   const RegionsByImage by_image(call.image, call.regions, call.shape.images);
   const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
   const int64_t plane = call.shape.plane(), channels = call.shape.channels;
+  const Steps steps = call.channels_last ? Steps{1, channels} : Steps{call.bins, 1};
   // Channels summed together: enough for long reads, as many planes as stay in a core's own
   // cache, and tasks for all threads.
   const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));
@@ -30,12 +31,13 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   std::atomic<bool> inside{true};
   parallel_for(call.threads, tasks, [&](int64_t task, int worker) {
     const int64_t image = task / groups, c = task % groups * group;
-    const bool fits = scatter(
-        static_cast<const char*>(call.grad) + c * call.bins * bytes,
-        static_cast<const char*>(call.argmax) + c * call.bins * index_bytes, by_image.list(image),
-        by_image.count(image), channels * call.bins, call.bins, std::min(group, channels - c),
-        plane, static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
-        sums.at(worker * scratch));
+    const Pooled pooled{static_cast<const char*>(call.grad) + c * steps.channel * bytes, steps,
+                        static_cast<const char*>(call.argmax) + c * call.bins * index_bytes,
+                        channels * call.bins, call.bins};
+    const bool fits =
+        scatter(pooled, by_image.list(image), by_image.count(image), std::min(group, channels - c),
+                plane, static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
+                sums.at(worker * scratch));
     if (!fits) inside = false;
   });
   return inside;

@@ -47,7 +47,11 @@ class Forward {
       : call_(call),
         kernels_(kernels_for(isa, call)),
         by_image_(call.edges.image, call.edges.count, call.shape.images),
-        result_{call.values, call.argmax, call.shape.channels * call.edges.bins(), call.shape.width,
+        result_{call.values,
+                call.channels_last ? Steps{1, call.shape.channels} : Steps{call.edges.bins(), 1},
+                call.argmax,
+                call.shape.channels * call.edges.bins(),
+                call.shape.width,
                 call.edges.count * call.shape.channels * call.edges.bins() * size_of(call.dtype) >
                     kCachedResult} {}
 
@@ -72,7 +76,7 @@ class Forward {
  private:
   double own_bytes() const {
     return (double(call_.shape.images * call_.shape.channels) * double(call_.shape.plane()) +
-            double(call_.edges.count) * double(result_.stride)) *
+            double(call_.edges.count) * double(result_.region)) *
            double(size_of(call_.dtype));
   }
 
@@ -82,8 +86,8 @@ class Forward {
 
   void fill_rows_that_are_no_regions() const {
     const auto& none = by_image_.none();
-    const int64_t row = result_.stride * size_of(call_.dtype);
-    const int64_t argmax_row = result_.stride * (call_.wide ? 8 : 4);
+    const int64_t row = result_.region * size_of(call_.dtype);
+    const int64_t argmax_row = result_.region * (call_.wide ? 8 : 4);
     parallel_for(threads_, int64_t(none.size()), [&](int64_t i, int) {
       std::memset(static_cast<char*>(call_.values) + none[i] * row, 0, row);
       if (call_.argmax)

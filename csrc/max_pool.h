@@ -22,7 +22,8 @@ struct Shape {
   int64_t plane() const { return height * width; }
 };
 
-// Fills values (K, C, bins_y, bins_x) and, unless null, argmax of the same shape, int64 if `wide`.
+// Fills values (K, C, bins_y, bins_x), which may lie (K, bins_y, bins_x, C) in memory, and, unless
+// null, argmax of the same shape, int64 if `wide`.
 struct MaxForward {
   DType dtype;
   const void* data;
@@ -30,16 +31,19 @@ struct MaxForward {
   Strides strides;
   Edges edges;
   void* values;
+  bool channels_last;
   void* argmax;
   bool wide;
   int threads;
 };
 void max_forward(const Isa&, const MaxForward&);
 
-// Fills grad_data (N, C, H, W). Returns false when an argmax lies outside the map.
+// Fills grad_data (N, C, H, W) from grad (K, C, bins), which may lie (K, bins, C) in memory, and
+// argmax. Returns false when an argmax lies outside the map.
 struct MaxBackward {
   DType dtype;
   const void* grad;
+  bool channels_last;
   const void* argmax;
   bool wide;
   const int32_t* image;

@@ -40,6 +40,15 @@ DType dtype_named(const std::string& name) {
   throw nb::type_error(("no kernel for dtype " + name).c_str());
 }
 
+// Values and gradients of them: contiguous, or with channels last in memory.
+using Values = nb::ndarray<nb::device::cpu, nb::ndim<4>>;
+using Grad = nb::ndarray<nb::ro, nb::device::cpu, nb::ndim<4>>;
+
+template <class Array>
+bool channels_last(const Array& array) {
+  return array.stride(1) == 1 && array.shape(2) * array.shape(3) > 1;
+}
+
 using RoisArray = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
 using IntOutput = nb::ndarray<int32_t, nb::device::cpu, nb::c_contig>;
 
@@ -88,7 +97,7 @@ class WithoutGil {
 int threads_or_default(int threads) { return threads > 0 ? threads : default_threads(); }
 
 void max_forward_py(const std::string& dtype, Input data, ImageArray image, EdgeArray rows,
-                    EdgeArray cols, Output values, std::optional<Output> argmax, int threads) {
+                    EdgeArray cols, Values values, std::optional<Output> argmax, int threads) {
   const MaxForward call{dtype_named(dtype),
                         data.data(),
                         {int64_t(data.shape(0)), int64_t(data.shape(1)), int64_t(data.shape(2)),
@@ -97,6 +106,7 @@ void max_forward_py(const std::string& dtype, Input data, ImageArray image, Edge
                         {int64_t(image.shape(0)), image.data(), rows.data(), cols.data(),
                          int64_t(rows.shape(1)), int64_t(cols.shape(1))},
                         values.data(),
+                        channels_last(values),
                         argmax ? argmax->data() : nullptr,
                         argmax && argmax->itemsize() == 8,
                         threads_or_default(threads)};
@@ -104,10 +114,11 @@ void max_forward_py(const std::string& dtype, Input data, ImageArray image, Edge
   max_forward(chosen_isa(), call);
 }
 
-bool max_backward_py(const std::string& dtype, Input grad, Input argmax, ImageArray image,
+bool max_backward_py(const std::string& dtype, Grad grad, Input argmax, ImageArray image,
                      Output grad_data, int threads) {
   const MaxBackward call{dtype_named(dtype),
                          grad.data(),
+                         channels_last(grad),
                          argmax.data(),
                          argmax.itemsize() == 8,
                          image.data(),
@@ -166,10 +177,14 @@ NB_MODULE(_core, m) {
   m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a.noconvert(), "image"_a.noconvert(),
         "rows"_a.noconvert(), "cols"_a.noconvert(), "values"_a.noconvert(),
         "argmax"_a.noconvert().none(), "threads"_a = 0,
-        "Fills values and, unless None, argmax with the maximum of each bin.");
+        "Fills values, contiguous or with channels last in memory, and, unless None, argmax with "
+        "the\n"
+        "maximum of each bin.");
   m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a.noconvert(), "argmax"_a.noconvert(),
         "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
-        "Fills grad_data; returns False when an argmax lies outside the map.");
+        "Fills grad_data, contiguous, from grad, contiguous or with channels last in memory; "
+        "returns\n"
+        "False when an argmax lies outside the map.");
   m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "argmax"_a,
         "How regions of one image would be pooled: whether packed together, and the levels built.");
   m.def("memory", &memory_py, "bytes"_a,

@@ -133,6 +133,7 @@ struct MaxReducer {
 
   void reduce(const Regions& regions, const Result& result, int64_t channel) const {
     const int64_t bins = regions.bins(), across = regions.bins_x;
+    const Steps steps = result.steps, position_steps{bins, 1};
     Vec<Key> values[kTile], positions[kArgmax ? kTile : 1];
     Span columns[kTile];
     Writer<D, Key> value_writer(result.around_caches);
@@ -141,7 +142,7 @@ struct MaxReducer {
       const int64_t k = regions.list[i];
       const int32_t* rows = regions.rows + k * regions.bins_y * 2;
       const int32_t* cols = regions.cols + k * across * 2;
-      int64_t at = k * result.stride + channel * bins, size = 0, run;
+      int64_t done = 0, size = 0, run;  // bins written, in hand, and next
       for (int64_t by = 0; by < regions.bins_y; ++by) {
         const Span y(rows + 2 * by, block.box.y0, pitch, block.levels);
         for (int64_t bx = 0; bx < across; bx += run) {
@@ -158,14 +159,15 @@ struct MaxReducer {
           size += run;
           value_writer.write(run);
           if constexpr (kArgmax) position_writer.write(run);
-          const bool last = by + 1 == regions.bins_y && bx + run == across;
-          if (size < kTile && !last) continue;
-          value_writer.take(values, size, bins, block.channels,
-                            static_cast<Bits*>(result.values) + at);
+          if (size < kTile && done + size < bins) continue;
+          value_writer.take(values, size, block.channels, steps,
+                            static_cast<Bits*>(result.values) + k * result.region +
+                                channel * steps.channel + done * steps.bin);
           if constexpr (kArgmax)
-            position_writer.take(positions, size, bins, block.channels,
-                                 static_cast<Position*>(result.argmax) + at);
-          at += size;
+            position_writer.take(
+                positions, size, block.channels, position_steps,
+                static_cast<Position*>(result.argmax) + k * result.region + channel * bins + done);
+          done += size;
           size = 0;
         }
       }
@@ -231,11 +233,10 @@ struct Brain {
   }
 };
 
-// Regions run outermost: a region's gradients for these channels lie side by side in memory.
+// Regions run outermost: a region's gradients for these channels lie near each other in memory.
 template <class G, class Position>
-bool scatter_max(const void* grad, const void* argmax, const int64_t* list, int64_t count,
-                 int64_t stride, int64_t bins, int64_t channels, int64_t plane, void* out,
-                 void* scratch) {
+bool scatter_max(const Pooled& pooled, const int64_t* list, int64_t count, int64_t channels,
+                 int64_t plane, void* out, void* scratch) {
   using Stored = typename G::Stored;
   using Sum = typename G::Sum;
   constexpr bool in_place = std::is_same_v<Stored, Sum>;
@@ -244,13 +245,13 @@ bool scatter_max(const void* grad, const void* argmax, const int64_t* list, int6
   __builtin_memset(sums, 0, std::size_t(channels * plane) * sizeof(Sum));
   bool inside = true;
   for (int64_t i = 0; i < count; ++i) {
-    const Stored* g = static_cast<const Stored*>(grad) + list[i] * stride;
-    const Position* a = static_cast<const Position*>(argmax) + list[i] * stride;
-    for (int64_t c = 0; c < channels; ++c, g += bins, a += bins) {
+    const Stored* g = static_cast<const Stored*>(pooled.grad) + list[i] * pooled.region;
+    const Position* a = static_cast<const Position*>(pooled.argmax) + list[i] * pooled.region;
+    for (int64_t c = 0; c < channels; ++c, g += pooled.steps.channel, a += pooled.bins) {
       Sum* const sum = sums + c * plane;
-      for (int64_t b = 0; b < bins; ++b)
+      for (int64_t b = 0; b < pooled.bins; ++b)
         if (const Position at = a[b]; uint64_t(at) < uint64_t(plane))
-          sum[at] += G::widen(g[b]);
+          sum[at] += G::widen(g[b * pooled.steps.bin]);
         else
           inside &= at == -1;
     }

@@ -17,6 +17,7 @@ import roipool
 from cases import DTYPES, FLOATS, NAMES, assert_same_bits, normal_maps, odd_maps, random_boxes
 from roipool import _core, reference
 from roipool.bins import max_bins
+from roipool.memory import bits
 
 # Height and width of the map, number of regions, and how the plan must pool them: whether packed
 # together, and how many levels of windows it builds.
@@ -132,6 +133,32 @@ def test_large_results_as_small_ones(dtype, pooled_size):
         small, small_argmax = roipool.roi_pool(data, rois[few], pooled_size, return_argmax=True)
         assert_same_bits(values[few], small)
         assert_same_bits(argmax[few], small_argmax)
+
+
+@pytest.mark.parametrize("channels", [1, 64, 67])
+@pytest.mark.parametrize("pooled_size", [(3, 2), (20, 20)])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("large", [False, True])
+def test_channels_last(dtype, pooled_size, channels, large):
+    """Values and gradients that lie so in memory; large ones are written around the caches."""
+    rng = np.random.default_rng(8)
+    data = normal_maps(rng, (2, channels, 9, 14), dtype)
+    row = channels * pooled_size[0] * pooled_size[1] * data.itemsize
+    rois = random_boxes(rng, min((17 << 20) // row, 30_000) if large else 20, 2, 9, 14)
+    rois[::7, 0] = -1
+    expected, argmax = roipool.roi_pool(data, rois, pooled_size, return_argmax=True)
+    bins = max_bins(rois, data.shape, pooled_size, 1.0, data.dtype)
+    values = np.empty((len(rois), *pooled_size, channels), dtype).transpose(0, 3, 1, 2)
+    positions = np.zeros_like(argmax)
+    for given in (None, positions):
+        _core.max_forward(data.dtype.name, bits(data), *bins, bits(values), given)
+        assert_same_bits(values, expected)
+    assert_same_bits(positions, argmax)
+    if dtype in FLOATS:
+        grad_data = np.empty_like(data)
+        at = (bits(values), argmax, bins.image, bits(grad_data))
+        assert _core.max_backward(data.dtype.name, *at)
+        assert_same_bits(grad_data, roipool.roi_pool_backward(expected, argmax, rois, data.shape))
 
 
 @pytest.mark.parametrize("path", PATHS)

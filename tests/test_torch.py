@@ -76,6 +76,8 @@ def test_gradients_as_the_definition(dtype, last):
     expected = reference.roi_pool_backward(
         to_array(weights), to_array(argmax), rois.numpy(), data.shape
     )
+    if last:
+        weights = weights.contiguous(memory_format=torch.channels_last)
     values.backward(weights)
     assert_same_bits(to_array(data.grad), expected)
     again = roipool.roi_pool_backward(weights, argmax, rois, data.shape)

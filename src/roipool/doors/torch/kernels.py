@@ -14,18 +14,18 @@ NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
 
 
 def _pool(data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float) -> Tensor:
-    values = _empty(_pooled_shape(data, rois, pooled_size), data.dtype)
+    values = _empty(_pooled_shape(data, rois, pooled_size), data.dtype, like=data)
     _fill(data, rois, spatial_scale, values, None)
-    return _as_data_lies(values, data)
+    return values
 
 
 def _pool_argmax(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> tuple[Tensor, Tensor]:
     shape = _pooled_shape(data, rois, pooled_size)
-    values, argmax = _empty(shape, data.dtype), _empty(shape, argmax_dtype(data))
+    values, argmax = _empty(shape, data.dtype, like=data), _empty(shape, argmax_dtype(data))
     _fill(data, rois, spatial_scale, values, argmax)
-    return _as_data_lies(values, data), argmax
+    return values, argmax
 
 
 def _pool_out(
@@ -69,7 +69,7 @@ def _scatter(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> N
     images, _, height, width = grad_data.shape
     inside = _core.max_backward(
         NAMES[grad.dtype],
-        _bits(grad.contiguous()),
+        _bits(grad if _channels_last(grad) else grad.contiguous()),
         _bits(argmax.contiguous()),
         bins.image_index(_numbers(rois), images),
         _bits(grad_data),
@@ -118,37 +118,36 @@ def argmax_dtype(data: Tensor) -> torch.dtype:
     return torch.int32 if data.shape[2] * data.shape[3] < 2**31 else torch.int64
 
 
-def _empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    stored = torch.int16 if dtype.itemsize == 2 else dtype  # NumPy has no bfloat16
-    return torch.from_numpy(memory.empty(tuple(shape), np.dtype(NAMES[stored]))).view(dtype)
+def _empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor | None = None) -> Tensor:
+    """Memory for a result: contiguous, or channels-last as the tensor it is to be like."""
+    stored = np.dtype(np.int16 if dtype.itemsize == 2 else NAMES[dtype])  # NumPy has no bfloat16
+    if like is not None and _channels_last(like):
+        lying = memory.empty((shape[0], *shape[2:], shape[1]), stored)
+        return torch.from_numpy(lying.transpose(0, 3, 1, 2)).view(dtype)
+    return torch.from_numpy(memory.empty(tuple(shape), stored)).view(dtype)
+
+
+def _channels_last(tensor: Tensor) -> bool:
+    return not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def _pooled_shape(data: Tensor, rois: Tensor, pooled_size: Sequence[int]) -> tuple[int, ...]:
     return (rois.shape[0], data.shape[1], *pooled_size)
 
 
-def _as_data_lies(values: Tensor, data: Tensor) -> Tensor:
-    """Channels-last values of channels-last data, as the layers behind expect.
-
-    The core writes contiguous memory, so this is one more pass over the values. Argmax stays
-    contiguous: only the backward reads it, and in that order.
-    """
-    if data.is_contiguous() or not data.is_contiguous(memory_format=torch.channels_last):
-        return values
-    return values.contiguous(memory_format=torch.channels_last)
-
-
 def _fake_pool(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> Tensor:
-    return _as_data_lies(data.new_empty(_pooled_shape(data, rois, pooled_size)), data)
+    # As the layers behind expect. Argmax stays contiguous: only the backward reads it.
+    lie = torch.channels_last if _channels_last(data) else torch.contiguous_format
+    return data.new_empty(_pooled_shape(data, rois, pooled_size)).contiguous(memory_format=lie)
 
 
 def _fake_pool_argmax(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> tuple[Tensor, Tensor]:
-    values = data.new_empty(_pooled_shape(data, rois, pooled_size))
-    return _as_data_lies(values, data), torch.empty_like(values, dtype=argmax_dtype(data))
+    values = _fake_pool(data, rois, pooled_size, spatial_scale)
+    return values, values.new_empty(values.shape, dtype=argmax_dtype(data))
 
 
 def _fake_backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
