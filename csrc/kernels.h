@@ -85,12 +85,18 @@ struct Pooled {
   int64_t region, bins;
 };
 
+// Where the sums of some channels go: plane by plane, or pixel by pixel with channels last.
+struct GradData {
+  void* first;    // the first channel's first pixel
+  int64_t pitch;  // with channels last, elements between two pixels; else 0
+  void* scratch;  // for as many planes of sums; null for planes of float32 and float64
+};
+
 // The transpose of the pooling: adds each output's gradient at its argmax, region by region in
-// the order listed, to the planes of `channels` consecutive channels. Half-precision types are
-// summed in float32 in `scratch` (as many planes) and rounded once. Returns false when an argmax
-// lies outside the plane.
+// the order listed, for `channels` consecutive channels. Half-precision types are summed in
+// float32 and rounded once. Returns false when an argmax lies outside the plane.
 using ScatterMax = bool (*)(const Pooled&, const int64_t* list, int64_t count, int64_t channels,
-                            int64_t plane, void* out, void* scratch);
+                            int64_t plane, const GradData&);
 
 // One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
 // than a position are widened to its lanes, so blocks hold fewer channels.

@@ -16,7 +16,7 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   const RegionsByImage by_image(call.image, call.regions, call.shape.images);
   const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
   const int64_t plane = call.shape.plane(), channels = call.shape.channels;
-  const Steps steps = call.channels_last ? Steps{1, channels} : Steps{call.bins, 1};
+  const Steps steps = call.grad_channels_last ? Steps{1, channels} : Steps{call.bins, 1};
   // Channels summed together: enough for long reads, as many planes as stay in a core's own
   // cache, and tasks for all threads.
   const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));
@@ -26,7 +26,8 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
       std::max<int64_t>(1, std::min({std::max<int64_t>(cached, kLeastChannels), shared, channels}));
   const int64_t groups = ceil_div(channels, group);
   const int64_t tasks = call.shape.images * groups;
-  const int64_t scratch = bytes < sum_bytes ? bytes_of(group, plane, sum_bytes) : 0;
+  const bool in_place = bytes == sum_bytes && !call.channels_last;
+  const int64_t scratch = in_place ? 0 : bytes_of(group, plane, sum_bytes);
   const Workspace sums(bytes_of(scratch, std::min<int64_t>(call.threads, tasks)));
   std::atomic<bool> inside{true};
   parallel_for(call.threads, tasks, [&](int64_t task, int worker) {
@@ -34,10 +35,12 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
     const Pooled pooled{static_cast<const char*>(call.grad) + c * steps.channel * bytes, steps,
                         static_cast<const char*>(call.argmax) + c * call.bins * index_bytes,
                         channels * call.bins, call.bins};
-    const bool fits =
-        scatter(pooled, by_image.list(image), by_image.count(image), std::min(group, channels - c),
-                plane, static_cast<char*>(call.grad_data) + (image * channels + c) * plane * bytes,
-                sums.at(worker * scratch));
+    const int64_t first = image * channels * plane + c * (call.channels_last ? 1 : plane);
+    const GradData grad_data{static_cast<char*>(call.grad_data) + first * bytes,
+                             call.channels_last ? channels : 0,
+                             in_place ? nullptr : sums.at(worker * scratch)};
+    const bool fits = scatter(pooled, by_image.list(image), by_image.count(image),
+                              std::min(group, channels - c), plane, grad_data);
     if (!fits) inside = false;
   });
   return inside;

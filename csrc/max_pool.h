@@ -38,17 +38,18 @@ struct MaxForward {
 };
 void max_forward(const Isa&, const MaxForward&);
 
-// Fills grad_data (N, C, H, W) from grad (K, C, bins), which may lie (K, bins, C) in memory, and
-// argmax. Returns false when an argmax lies outside the map.
+// Fills grad_data (N, C, H, W) from grad (K, C, bins) and argmax of the same shape; the first two
+// may lie with channels last in memory. Returns false when an argmax lies outside the map.
 struct MaxBackward {
   DType dtype;
   const void* grad;
-  bool channels_last;
+  bool grad_channels_last;
   const void* argmax;
   bool wide;
   const int32_t* image;
   int64_t regions, bins;
   void* grad_data;
+  bool channels_last;
   Shape shape;
   int threads;
 };

@@ -40,9 +40,9 @@ DType dtype_named(const std::string& name) {
   throw nb::type_error(("no kernel for dtype " + name).c_str());
 }
 
-// Values and gradients of them: contiguous, or with channels last in memory.
-using Values = nb::ndarray<nb::device::cpu, nb::ndim<4>>;
-using Grad = nb::ndarray<nb::ro, nb::device::cpu, nb::ndim<4>>;
+// Contiguous, or with channels last in memory.
+using Output4 = nb::ndarray<nb::device::cpu, nb::ndim<4>>;
+using Input4 = nb::ndarray<nb::ro, nb::device::cpu, nb::ndim<4>>;
 
 template <class Array>
 bool channels_last(const Array& array) {
@@ -97,7 +97,7 @@ class WithoutGil {
 int threads_or_default(int threads) { return threads > 0 ? threads : default_threads(); }
 
 void max_forward_py(const std::string& dtype, Input data, ImageArray image, EdgeArray rows,
-                    EdgeArray cols, Values values, std::optional<Output> argmax, int threads) {
+                    EdgeArray cols, Output4 values, std::optional<Output> argmax, int threads) {
   const MaxForward call{dtype_named(dtype),
                         data.data(),
                         {int64_t(data.shape(0)), int64_t(data.shape(1)), int64_t(data.shape(2)),
@@ -114,8 +114,8 @@ void max_forward_py(const std::string& dtype, Input data, ImageArray image, Edge
   max_forward(chosen_isa(), call);
 }
 
-bool max_backward_py(const std::string& dtype, Grad grad, Input argmax, ImageArray image,
-                     Output grad_data, int threads) {
+bool max_backward_py(const std::string& dtype, Input4 grad, Input argmax, ImageArray image,
+                     Output4 grad_data, int threads) {
   const MaxBackward call{dtype_named(dtype),
                          grad.data(),
                          channels_last(grad),
@@ -125,6 +125,7 @@ bool max_backward_py(const std::string& dtype, Grad grad, Input argmax, ImageArr
                          int64_t(grad.shape(0)),
                          int64_t(grad.shape(2) * grad.shape(3)),
                          grad_data.data(),
+                         channels_last(grad_data),
                          {int64_t(grad_data.shape(0)), int64_t(grad_data.shape(1)),
                           int64_t(grad_data.shape(2)), int64_t(grad_data.shape(3))},
                          threads_or_default(threads)};
@@ -180,11 +181,11 @@ NB_MODULE(_core, m) {
         "Fills values, contiguous or with channels last in memory, and, unless None, argmax with "
         "the\n"
         "maximum of each bin.");
-  m.def("max_backward", &max_backward_py, "dtype"_a, "grad"_a.noconvert(), "argmax"_a.noconvert(),
-        "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
-        "Fills grad_data, contiguous, from grad, contiguous or with channels last in memory; "
-        "returns\n"
-        "False when an argmax lies outside the map.");
+  m.def(
+      "max_backward", &max_backward_py, "dtype"_a, "grad"_a.noconvert(), "argmax"_a.noconvert(),
+      "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
+      "Fills grad_data from grad, each contiguous or with channels last in memory; returns False\n"
+      "when an argmax lies outside the map.");
   m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "argmax"_a,
         "How regions of one image would be pooled: whether packed together, and the levels built.");
   m.def("memory", &memory_py, "bytes"_a,

@@ -187,6 +187,7 @@ struct Plain {
   using Stored = T;
   using Sum = T;
   static T widen(T value) { return value; }
+  static T round(T sum) { return sum; }
 };
 
 template <class To, class From>
@@ -234,30 +235,47 @@ struct Brain {
 };
 
 // Regions run outermost: a region's gradients for these channels lie near each other in memory.
-template <class G, class Position>
-bool scatter_max(const Pooled& pooled, const int64_t* list, int64_t count, int64_t channels,
-                 int64_t plane, void* out, void* scratch) {
-  using Stored = typename G::Stored;
-  using Sum = typename G::Sum;
-  constexpr bool in_place = std::is_same_v<Stored, Sum>;
-  const ExactFloats exact;
-  Sum* const sums = static_cast<Sum*>(in_place ? out : scratch);
-  __builtin_memset(sums, 0, std::size_t(channels * plane) * sizeof(Sum));
+// `Last` tells whether the sums of a pixel's channels lie side by side, or those of a plane's
+// pixels.
+template <class G, class Position, bool Last>
+bool add_at_argmax(const Pooled& pooled, const int64_t* list, int64_t count, int64_t channels,
+                   int64_t plane, typename G::Sum* sums) {
+  const int64_t pixel = Last ? channels : 1, channel = Last ? 1 : plane;
   bool inside = true;
   for (int64_t i = 0; i < count; ++i) {
-    const Stored* g = static_cast<const Stored*>(pooled.grad) + list[i] * pooled.region;
-    const Position* a = static_cast<const Position*>(pooled.argmax) + list[i] * pooled.region;
-    for (int64_t c = 0; c < channels; ++c, g += pooled.steps.channel, a += pooled.bins) {
-      Sum* const sum = sums + c * plane;
+    const auto* g = static_cast<const typename G::Stored*>(pooled.grad) + list[i] * pooled.region;
+    const auto* a = static_cast<const Position*>(pooled.argmax) + list[i] * pooled.region;
+    for (int64_t c = 0; c < channels; ++c, g += pooled.steps.channel, a += pooled.bins)
       for (int64_t b = 0; b < pooled.bins; ++b)
         if (const Position at = a[b]; uint64_t(at) < uint64_t(plane))
-          sum[at] += G::widen(g[b * pooled.steps.bin]);
+          sums[c * channel + at * pixel] += G::widen(g[b * pooled.steps.bin]);
         else
           inside &= at == -1;
-    }
   }
-  if constexpr (!in_place)
-    for (int64_t i = 0; i < channels * plane; ++i) static_cast<Stored*>(out)[i] = G::round(sums[i]);
+  return inside;
+}
+
+template <class G, class Position>
+bool scatter_max(const Pooled& pooled, const int64_t* list, int64_t count, int64_t channels,
+                 int64_t plane, const GradData& grad_data) {
+  using Stored = typename G::Stored;
+  using Sum = typename G::Sum;
+  const ExactFloats exact;
+  Stored* const out = static_cast<Stored*>(grad_data.first);
+  void* const memory = grad_data.scratch ? grad_data.scratch : grad_data.first;
+  Sum* const sums = static_cast<Sum*>(memory);
+  __builtin_memset(sums, 0, std::size_t(channels * plane) * sizeof(Sum));
+  if (grad_data.pitch) {
+    const bool inside =
+        add_at_argmax<G, Position, true>(pooled, list, count, channels, plane, sums);
+    for (int64_t at = 0; at < plane; ++at)
+      for (int64_t c = 0; c < channels; ++c)
+        out[at * grad_data.pitch + c] = G::round(sums[at * channels + c]);
+    return inside;
+  }
+  const bool inside = add_at_argmax<G, Position, false>(pooled, list, count, channels, plane, sums);
+  if (grad_data.scratch)
+    for (int64_t i = 0; i < channels * plane; ++i) out[i] = G::round(sums[i]);
   return inside;
 }
 

@@ -82,6 +82,7 @@ ffi::Error backward(ffi::AnyBuffer grad, ffi::AnyBuffer argmax, Ints image,
                          n[0],
                          n[2] * n[3],
                          memory_of(*grad_data),
+                         false,
                          shape_of(*grad_data),
                          default_threads()};
   return run([&] { max_backward(chosen_isa(), call); });

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+import torch._functorch.config as functorch
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import grad, jvp, vmap
@@ -19,8 +20,9 @@ from tensors import some_boxes, some_maps
 
 
 @pytest.fixture(autouse=True)
-def _forget():
-    yield
+def _anew():
+    with functorch.patch(enable_autograd_cache=False):  # it doesn't tell our versions apart
+        yield
     torch._dynamo.reset()
 
 

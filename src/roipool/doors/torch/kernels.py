@@ -55,7 +55,7 @@ def _fill(
 
 
 def _backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
-    grad_data = _empty(data_shape, grad.dtype)
+    grad_data = _empty(data_shape, grad.dtype, like=grad)
     _scatter(grad, argmax, rois, grad_data)
     return grad_data
 
@@ -119,7 +119,10 @@ def argmax_dtype(data: Tensor) -> torch.dtype:
 
 
 def _empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor | None = None) -> Tensor:
-    """Memory for a result: contiguous, or channels-last as the tensor it is to be like."""
+    """Memory for a result: contiguous, or channels-last where the tensor it is like is.
+
+    So the layers before and behind expect it. Argmax is contiguous: only the backward reads it.
+    """
     stored = np.dtype(np.int16 if dtype.itemsize == 2 else NAMES[dtype])  # NumPy has no bfloat16
     if like is not None and _channels_last(like):
         lying = memory.empty((shape[0], *shape[2:], shape[1]), stored)
@@ -138,20 +141,23 @@ def _pooled_shape(data: Tensor, rois: Tensor, pooled_size: Sequence[int]) -> tup
 def _fake_pool(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> Tensor:
-    # As the layers behind expect. Argmax stays contiguous: only the backward reads it.
-    lie = torch.channels_last if _channels_last(data) else torch.contiguous_format
-    return data.new_empty(_pooled_shape(data, rois, pooled_size)).contiguous(memory_format=lie)
+    return _fake_empty(_pooled_shape(data, rois, pooled_size), like=data)
 
 
 def _fake_pool_argmax(
     data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
 ) -> tuple[Tensor, Tensor]:
-    values = _fake_pool(data, rois, pooled_size, spatial_scale)
-    return values, values.new_empty(values.shape, dtype=argmax_dtype(data))
+    shape = _pooled_shape(data, rois, pooled_size)
+    return _fake_empty(shape, like=data), data.new_empty(shape, dtype=argmax_dtype(data))
 
 
 def _fake_backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
-    return grad.new_empty(data_shape)
+    return _fake_empty(data_shape, like=grad)
+
+
+def _fake_empty(shape: Sequence[int], like: Tensor) -> Tensor:
+    lying = torch.channels_last if _channels_last(like) else torch.contiguous_format
+    return like.new_empty(shape).contiguous(memory_format=lying)
 
 
 def _fake_gather(data: Tensor, argmax: Tensor, rois: Tensor) -> Tensor:
