@@ -132,6 +132,8 @@ ROIPOOL_INLINE V unzip(V a, V b, std::integer_sequence<int, I...>) {
         a, b, (I * 2 / n * n + (I * 2 % n / (2 * m) * 2 + (Odd ? 1 : 0)) * m + I % m)...);
 }
 
+// The rounds of a transpose. Each exchanges one bit of an element's row number for one of its place
+// in the row: first the bits of the place inside a lane, then those of the lane.
 template <class T, int Round, class Source, class Sink>
 ROIPOOL_INLINE void exchange(const Source& source, const Sink& sink) {
   constexpr int n = kLanes<T>, m = kLaneBytes / int(sizeof(T));
@@ -153,9 +155,8 @@ ROIPOOL_INLINE void exchange(const Source& source, const Sink& sink) {
   if constexpr (2 * Round < n) exchange<T, 2 * Round>([&](int i) { return next[i]; }, sink);
 }
 
-// Transposes a square matrix: row(i) gives its rows, column(i, vector) takes its columns. Every
-// round exchanges one bit of an element's row number for one of its place in the row, first those
-// inside a lane, then those of the lane; at the ends the bits are put in that order.
+// Transposes a square matrix: row(i) gives its rows, column(i, vector) takes its columns, in no
+// order. Rows come, and columns go, with the bits of their numbers in the order of the rounds.
 template <class T, class Row, class Column>
 ROIPOOL_INLINE void transpose(const Row& row, const Column& column) {
   constexpr auto number = [](int i) {

@@ -84,6 +84,10 @@ class Forward {
     return bytes_of(box.height(), box.width(), kernels_.pixel_bytes, levels);
   }
 
+  int64_t packed_bytes(const Unit& unit) const {
+    return packed_bytes(unit.block.box, unit.block.levels);
+  }
+
   void fill_rows_that_are_no_regions() const {
     const auto& none = by_image_.none();
     const int64_t row = result_.region * size_of(call_.dtype);
@@ -161,26 +165,28 @@ class Forward {
   // least one block.
   void pool_shared(int64_t blocks) {
     std::vector<Unit> units;
-    int64_t most = 0;
+    int64_t most = 0, all = 0;
     for (int64_t image = 0; image < call_.shape.images; ++image) {
       const ImagePlan& plan = plans_[image];
       if (!plan.shared) continue;
       if (plan.work * double(blocks) > kSortWork * double(by_image_.count(image)))
         by_image_.sort_by_place(image, call_.edges);
-      most = std::max(most, packed_bytes(plan.box, plan.levels));
-      for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes)
+      for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
         units.emplace_back(image, channel,
                            Block{plan.box, {}, plan.levels, channels_from(channel), false});
+        most = std::max(most, packed_bytes(units.back()));
+        all += packed_bytes(units.back());
+      }
     }
-    const double budget =
-        std::min(std::max(own_bytes() / 4, double(kLeastBatch)), double(kMostBatch) * threads_);
+    const int64_t budget = int64_t(
+        std::min(std::max(own_bytes() / 4, double(kLeastBatch)), double(kMostBatch) * threads_));
     // A small result is filled block by block, without waiting for each other; a large one in long
     // stretches of memory.
     if (!result_.around_caches && int64_t(units.size()) >= 2 * threads_ &&
-        double(most) * threads_ <= budget)
+        most <= budget / threads_)
       pool_blocks(units, most);
     else
-      pool_batches(units, budget);
+      pool_batches(units, std::max(most, std::min(all, budget)));
   }
 
   void pool_blocks(std::vector<Unit>& units, int64_t most) const {
@@ -196,29 +202,14 @@ class Forward {
     });
   }
 
-  void pool_batches(std::vector<Unit>& units, double budget) const {
-    const auto size = [&](const Unit& unit) {
-      return packed_bytes(unit.block.box, unit.block.levels);
-    };
-    std::vector<std::span<Unit>> batches;
-    int64_t bytes = 0, most = 0;
-    for (Unit& unit : units) {
-      if (batches.empty() || double(bytes + size(unit)) > budget) {
-        batches.emplace_back(&unit, 0);
-        bytes = 0;
+  void pool_batches(std::vector<Unit>& units, int64_t bytes) const {
+    const Workspace workspace(bytes);
+    for (auto begin = units.begin(), end = begin; begin != units.end(); begin = end) {
+      for (int64_t at = 0; end != units.end() && at + packed_bytes(*end) <= bytes; ++end) {
+        lay_out(end->block, workspace.at(at));
+        at += packed_bytes(*end);
       }
-      batches.back() = {batches.back().data(), batches.back().size() + 1};
-      bytes += size(unit);
-      most = std::max(most, bytes);
-    }
-    const Workspace workspace(most);
-    for (const std::span<Unit> batch : batches) {
-      int64_t at = 0;
-      for (Unit& unit : batch) {
-        lay_out(unit.block, workspace.at(at));
-        at += size(unit);
-      }
-      pool_batch(batch);
+      pool_batch({begin, end});
     }
   }
 

@@ -1,4 +1,4 @@
-// From finished bins (one vector of channels each) to the result's (channel, bin) order.
+// From finished bins, one vector of channels each, to the result.
 #pragma once
 
 #include <cstddef>
