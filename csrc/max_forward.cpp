@@ -13,12 +13,13 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kLeastBatch = 4 << 20;     // bytes packed at once, however small the call
-constexpr int64_t kMostBatch = 6 << 20;      // and for each thread, however large
-constexpr int64_t kCachedResult = 16 << 20;  // a larger one is written around the caches
-constexpr double kWorkPerThread = 1e5;       // in reads of a vector: less is done sooner alone
-constexpr double kSortWork = 1500;           // in each region: more, and neighbours go together
-constexpr int64_t kMostRegions = 64;         // in one task
+constexpr int64_t kLeastBatch = 4 << 20;           // bytes packed at once, however small the call
+constexpr int64_t kMostBatch = 6 << 20;            // and for each thread, however large
+constexpr int64_t kBuiltTogether = kOwnCache / 4;  // packed before the next levels are built
+constexpr int64_t kCachedResult = 16 << 20;        // a larger one is written around the caches
+constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done sooner alone
+constexpr double kSortWork = 1500;      // in each region: more, and neighbours go together
+constexpr int64_t kMostRegions = 64;    // in one task
 
 // One channel block of one image, packed for all the image's regions.
 struct Unit {
@@ -193,10 +194,8 @@ class Forward {
     const Workspace workspace(bytes_of(most, threads_));
     parallel_for(threads_, int64_t(units.size()), [&](int64_t index, int worker) {
       Unit& unit = units[index];
-      const int64_t height = unit.block.box.height();
       lay_out(unit.block, workspace.at(worker * most));
-      pack_rows(unit, 0, height);
-      for (int level = 1; level < unit.block.levels; ++level) widen_rows(unit, level, 0, height);
+      build_rows(unit, 0, unit.block.box.height());
       unit.block.negative_zero = unit.negative_zero;
       reduce(unit.block, by_image_.list(unit.image), by_image_.count(unit.image), unit.channel);
     });
@@ -220,14 +219,33 @@ class Forward {
   }
 
   void pool_batch(std::span<Unit> batch) const {
-    by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) { pack_rows(unit, y0, y1); });
-    for (int level = 1; level < kLevels; ++level)
-      by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) {
-        if (level < unit.block.levels) widen_rows(unit, level, y0, y1);
-      });
+    by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) { build_rows(unit, y0, y1); });
+    by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) { build_seam(unit, y0, y1); });
     for (Unit& unit : batch) unit.block.negative_zero = unit.negative_zero;
     reduce_batch(batch);
   }
+
+  // Packs rows [y0, y1) and builds the windows that lie within them, each level from what is still
+  // in a core's cache.
+  void build_rows(Unit& unit, int64_t y0, int64_t y1) const {
+    const int64_t row = unit.block.box.width() * kernels_.pixel_bytes;
+    const int64_t step = std::max<int64_t>(1, kBuiltTogether / row);
+    for (int64_t from = y0; from < y1; from += step) {
+      const int64_t to = std::min(from + step, y1);
+      pack_rows(unit, from, to);
+      for (int level = 1; level < unit.block.levels; ++level)
+        widen_rows(unit, level, std::max(y0, from - reach(level)), to - reach(level));
+    }
+  }
+
+  // The windows that begin in rows [y0, y1) and end behind them.
+  void build_seam(const Unit& unit, int64_t y0, int64_t y1) const {
+    for (int level = 1; level < unit.block.levels; ++level)
+      widen_rows(unit, level, std::max(y0, y1 - reach(level)), y1);
+  }
+
+  // How many more rows a window of the level has than one.
+  static int64_t reach(int level) { return (int64_t(1) << level) - 1; }
 
   void pack_rows(Unit& unit, int64_t y0, int64_t y1) const {
     const Box& box = unit.block.box;
@@ -237,9 +255,8 @@ class Forward {
 
   void widen_rows(const Unit& unit, int level, int64_t y0, int64_t y1) const {
     const Box& box = unit.block.box;
-    const int64_t side = int64_t(1) << (level - 1);
-    kernels_.widen(unit.block.level[level - 1], level_at(unit, level, 0), side, box, y0,
-                   std::min(y1, box.height() - 2 * side + 1));
+    kernels_.widen(unit.block.level[level - 1], level_at(unit, level, 0), int64_t(1) << (level - 1),
+                   box, y0, std::min(y1, box.height() - reach(level)));
   }
 
   void* level_at(const Unit& unit, int level, int64_t y) const {
@@ -247,13 +264,15 @@ class Forward {
            y * unit.block.box.width() * kernels_.pixel_bytes;
   }
 
-  // Cuts each unit into as many runs of rows as keep all threads busy.
+  // Cuts each unit into as many runs of rows as keep all threads busy, none shorter than its
+  // windows: a seam then needs no other.
   template <class Task>
   void by_rows(std::span<Unit> batch, const Task& task) const {
     const int64_t cuts = ceil_div(kTasksPerThread * threads_, int64_t(batch.size()));
     parallel_for(threads_, int64_t(batch.size()) * cuts, [&](int64_t index, int) {
       Unit& unit = batch[index / cuts];
-      const int64_t rows = ceil_div(unit.block.box.height(), cuts);
+      const int64_t rows =
+          std::max(ceil_div(unit.block.box.height(), cuts), int64_t(1) << unit.block.levels);
       const int64_t y0 = index % cuts * rows;
       const int64_t y1 = std::min(y0 + rows, unit.block.box.height());
       if (y0 < y1) task(unit, y0, y1);

@@ -23,7 +23,7 @@ from roipool.memory import bits
 # together, and how many levels of windows it builds.
 PATHS = {
     "alone": (90, 80, 3, (False, 1)),
-    "together": (20, 30, 60, (True, 1)),
+    "together": (20, 30, 20, (True, 1)),
     "windows of 2": (90, 80, 20, (True, 2)),
     "windows of 8": (90, 80, 200, (True, 4)),
     "windows of 16": (90, 80, 2000, (True, 5)),
