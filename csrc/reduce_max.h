@@ -98,14 +98,19 @@ struct MaxReducer {
   __attribute__((noinline)) Found<Key> walk(const Span& y, const Span& x) const {
     const Key* row = corner(0, y, x);
     int64_t place = (block.box.y0 + y.first) * map_width + block.box.x0 + x.first;
-    Vec<Key> best = load(row), where = broadcast<Key>(Key(place));
+    Vec<Key> best = load(row), where{};
+    if constexpr (kArgmax) where = broadcast<Key>(Key(place));
     for (int64_t i = 0; i < y.size; ++i, row += pitch, place += map_width) {
-      Vec<Key> here = broadcast<Key>(Key(place));
-      for (int64_t at = 0; at < x.size * n; at += n, here += 1) {
+      Vec<Key> here{};
+      if constexpr (kArgmax) here = broadcast<Key>(Key(place));
+      for (int64_t at = 0; at < x.size * n; at += n) {
         const Vec<Key> key = load(row + at);
         const Vec<Key> better = comparable<SignedZeros>(key) > comparable<SignedZeros>(best);
         best = SignedZeros ? (better ? key : best) : max(best, key);
-        where = better ? here : where;
+        if constexpr (kArgmax) {
+          where = better ? here : where;
+          here += 1;
+        }
       }
     }
     if constexpr (D::kIsFloat) where |= best == Key(D::kNaN);  // nothing but NaN: −1
