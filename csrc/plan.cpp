@@ -78,7 +78,7 @@ Reads reads(const Edges& edges, int64_t region) {
 
 // Costs in reads of a vector: to pack a pixel, to build a window of the next level, and to write a
 // bin.
-constexpr double kPackCost = 4, kWidenCost = 2, kBinCost = 8;
+constexpr double kPackCost = 4, kWidenCost = 2.3, kBinCost = 8;
 
 // What a pixel packed for one region costs, against one packed in a whole map's long rows.
 constexpr double kAloneCost = 1.5;
