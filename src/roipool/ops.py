@@ -112,9 +112,9 @@ def roi_pool_backward(
             overwritten, not added to, also where a position then proves to lie outside the map.
 
     Returns:
-        The gradient, of shape `data_shape` and the dtype of `grad`. Of Dask arrays, a lazy one: in
-        chunks of whole rows of some images, of about `array.chunk-size`, channels as `grad` has
-        them.
+        The gradient, of shape `data_shape` and the dtype of `grad`. Of tensors, channels-last
+        where `grad` is. Of Dask arrays, a lazy one: in chunks of whole rows of some images, of
+        about `array.chunk-size`, channels as `grad` has them.
 
     Raises:
         IndexError: A batch index is N or more, or a position lies outside the map.
