@@ -125,34 +125,37 @@ ROIPOOL_INLINE V zip(V a, V b, std::integer_sequence<int, I...>) {
 template <bool Odd, class V, int... I>
 ROIPOOL_INLINE V unzip(V a, V b, std::integer_sequence<int, I...>) {
   constexpr int n = int(sizeof...(I)), m = n * kLaneBytes / int(sizeof(V));
-  if constexpr (n == m)
-    return Odd ? b : a;  // a single lane
-  else
-    return __builtin_shufflevector(
-        a, b, (I * 2 / n * n + (I * 2 % n / (2 * m) * 2 + (Odd ? 1 : 0)) * m + I % m)...);
+  return __builtin_shufflevector(
+      a, b, (I * 2 / n * n + (I * 2 % n / (2 * m) * 2 + (Odd ? 1 : 0)) * m + I % m)...);
 }
 
 // The rounds of a transpose. Each exchanges one bit of an element's row number for one of its place
 // in the row: first the bits of the place inside a lane, then those of the lane.
+template <class T, int Round, bool Second>
+ROIPOOL_INLINE Vec<T> shuffle(Vec<T> a, Vec<T> b) {
+  constexpr auto order = std::make_integer_sequence<int, kLanes<T>>{};
+  if constexpr (Round * int(sizeof(T)) < kLaneBytes)
+    return zip<Second>(a, b, order);
+  else
+    return unzip<Second>(a, b, order);
+}
+
 template <class T, int Round, class Source, class Sink>
 ROIPOOL_INLINE void exchange(const Source& source, const Sink& sink) {
-  constexpr int n = kLanes<T>, m = kLaneBytes / int(sizeof(T));
-  constexpr auto order = std::make_integer_sequence<int, n>{};
+  constexpr int n = kLanes<T>;
+  constexpr bool last = 2 * Round == n;
   Vec<T> next[n];
 #pragma GCC unroll 16
   for (int i = 0; i < n / 2; ++i) {
     const Vec<T> a = source(i), b = source(i + n / 2);
-    const Vec<T> even = Round < m ? zip<false>(a, b, order) : unzip<false>(a, b, order);
-    const Vec<T> odd = Round < m ? zip<true>(a, b, order) : unzip<true>(a, b, order);
-    if constexpr (2 * Round < n) {
-      next[2 * i] = even;
-      next[2 * i + 1] = odd;
-    } else {
-      sink(2 * i, even);
-      sink(2 * i + 1, odd);
-    }
+    const Vec<T> pair[] = {shuffle<T, Round, false>(a, b), shuffle<T, Round, true>(a, b)};
+    for (int j = 0; j < 2; ++j)
+      if constexpr (last)
+        sink(2 * i + j, pair[j]);
+      else
+        next[2 * i + j] = pair[j];
   }
-  if constexpr (2 * Round < n) exchange<T, 2 * Round>([&](int i) { return next[i]; }, sink);
+  if constexpr (!last) exchange<T, 2 * Round>([&](int i) { return next[i]; }, sink);
 }
 
 // Transposes a square matrix: row(i) gives its rows, column(i, vector) takes its columns, in no

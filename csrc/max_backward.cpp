@@ -16,7 +16,7 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   const RegionsByImage by_image(call.image, call.regions, call.shape.images);
   const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
   const int64_t plane = call.shape.plane(), channels = call.shape.channels;
-  const Steps steps = call.grad_channels_last ? Steps{1, channels} : Steps{call.bins, 1};
+  const Steps steps = steps_of(call.grad_channels_last, channels, call.bins);
   // Channels summed together: enough for long reads, as many planes as stay in a core's own
   // cache, and tasks for all threads.
   const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));

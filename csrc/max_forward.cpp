@@ -18,7 +18,7 @@ constexpr int64_t kMostBatch = 6 << 20;            // and for each thread, howev
 constexpr int64_t kBuiltTogether = kOwnCache / 4;  // packed before the next levels are built
 constexpr int64_t kCachedResult = 16 << 20;        // a larger one is written around the caches
 constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done sooner alone
-constexpr double kSortWork = 1500;      // in each region: more, and neighbours go together
+constexpr double kSortWork = 1500;      // in a region: with more, neighbours go together
 constexpr int64_t kMostRegions = 64;    // in one task
 
 // One channel block of one image, packed for all the image's regions.
@@ -49,7 +49,7 @@ class Forward {
         kernels_(kernels_for(isa, call)),
         by_image_(call.edges.image, call.edges.count, call.shape.images),
         result_{call.values,
-                call.channels_last ? Steps{1, call.shape.channels} : Steps{call.edges.bins(), 1},
+                steps_of(call.channels_last, call.shape.channels, call.edges.bins()),
                 call.argmax,
                 call.shape.channels * call.edges.bins(),
                 call.shape.width,

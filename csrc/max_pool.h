@@ -31,10 +31,10 @@ struct MaxForward {
   Strides strides;
   Edges edges;
   void* values;
-  bool channels_last;
   void* argmax;
   bool wide;
   int threads;
+  bool channels_last = false;
 };
 void max_forward(const Isa&, const MaxForward&);
 
@@ -43,15 +43,14 @@ void max_forward(const Isa&, const MaxForward&);
 struct MaxBackward {
   DType dtype;
   const void* grad;
-  bool grad_channels_last;
   const void* argmax;
   bool wide;
   const int32_t* image;
   int64_t regions, bins;
   void* grad_data;
-  bool channels_last;
   Shape shape;
   int threads;
+  bool grad_channels_last = false, channels_last = false;
 };
 bool max_backward(const Isa&, const MaxBackward&);
 
@@ -71,6 +70,11 @@ inline int64_t size_of(DType dtype) {
     case DType::float64: return 8;
   }
   __builtin_unreachable();
+}
+
+// How a region's values or gradients lie.
+inline Steps steps_of(bool channels_last, int64_t channels, int64_t bins) {
+  return channels_last ? Steps{1, channels} : Steps{bins, 1};
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -106,10 +106,10 @@ void max_forward_py(const std::string& dtype, Input data, ImageArray image, Edge
                         {int64_t(image.shape(0)), image.data(), rows.data(), cols.data(),
                          int64_t(rows.shape(1)), int64_t(cols.shape(1))},
                         values.data(),
-                        channels_last(values),
                         argmax ? argmax->data() : nullptr,
                         argmax && argmax->itemsize() == 8,
-                        threads_or_default(threads)};
+                        threads_or_default(threads),
+                        channels_last(values)};
   const WithoutGil release;
   max_forward(chosen_isa(), call);
 }
@@ -118,17 +118,17 @@ bool max_backward_py(const std::string& dtype, Input4 grad, Input argmax, ImageA
                      Output4 grad_data, int threads) {
   const MaxBackward call{dtype_named(dtype),
                          grad.data(),
-                         channels_last(grad),
                          argmax.data(),
                          argmax.itemsize() == 8,
                          image.data(),
                          int64_t(grad.shape(0)),
                          int64_t(grad.shape(2) * grad.shape(3)),
                          grad_data.data(),
-                         channels_last(grad_data),
                          {int64_t(grad_data.shape(0)), int64_t(grad_data.shape(1)),
                           int64_t(grad_data.shape(2)), int64_t(grad_data.shape(3))},
-                         threads_or_default(threads)};
+                         threads_or_default(threads),
+                         channels_last(grad),
+                         channels_last(grad_data)};
   const WithoutGil release;
   return max_backward(chosen_isa(), call);
 }
@@ -178,9 +178,8 @@ NB_MODULE(_core, m) {
   m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a.noconvert(), "image"_a.noconvert(),
         "rows"_a.noconvert(), "cols"_a.noconvert(), "values"_a.noconvert(),
         "argmax"_a.noconvert().none(), "threads"_a = 0,
-        "Fills values, contiguous or with channels last in memory, and, unless None, argmax with "
-        "the\n"
-        "maximum of each bin.");
+        "Fills values, contiguous or with channels last in memory, and, unless None, argmax\n"
+        "with the maximum of each bin.");
   m.def(
       "max_backward", &max_backward_py, "dtype"_a, "grad"_a.noconvert(), "argmax"_a.noconvert(),
       "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,

@@ -62,7 +62,6 @@ ffi::Error forward(ffi::AnyBuffer data, Ints image, Ints rows, Ints cols, ffi::R
                         {image.dimensions()[0], image.typed_data(), rows.typed_data(),
                          cols.typed_data(), rows.dimensions()[1], cols.dimensions()[1]},
                         memory_of(**values),
-                        false,
                         asked ? memory_of(**argmax) : nullptr,
                         asked && (*argmax)->element_type() == ffi::S64,
                         default_threads()};
@@ -73,18 +72,11 @@ ffi::Error forward(ffi::AnyBuffer data, Ints image, Ints rows, Ints cols, ffi::R
 ffi::Error backward(ffi::AnyBuffer grad, ffi::AnyBuffer argmax, Ints image,
                     ffi::Result<ffi::AnyBuffer> grad_data) {
   const auto n = grad.dimensions();
-  const MaxBackward call{dtype_of(grad),
-                         grad.untyped_data(),
-                         false,
-                         argmax.untyped_data(),
-                         argmax.element_type() == ffi::S64,
-                         image.typed_data(),
-                         n[0],
-                         n[2] * n[3],
-                         memory_of(*grad_data),
-                         false,
-                         shape_of(*grad_data),
-                         default_threads()};
+  const MaxBackward call{dtype_of(grad),        grad.untyped_data(),
+                         argmax.untyped_data(), argmax.element_type() == ffi::S64,
+                         image.typed_data(),    n[0],
+                         n[2] * n[3],           memory_of(*grad_data),
+                         shape_of(*grad_data),  default_threads()};
   return run([&] { max_backward(chosen_isa(), call); });
 }
 
