@@ -56,19 +56,20 @@ def resident_bytes():
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_ten_thousand_calls_leave_nothing():
+def test_many_calls_leave_nothing():
     data, rois = some_maps((1, 8, 16, 16)).requires_grad_(), some_boxes(1, 16, 16)
 
-    def calls(count):
-        for _ in range(count):
+    def growth(calls):
+        before = resident_bytes()
+        for _ in range(calls):
             values = roipool.roi_pool(data, rois, 7)
             torch.autograd.grad(values.sum(), data)
         gc.collect()
+        return resident_bytes() - before
 
-    calls(2000)
-    before = resident_bytes()
-    calls(10_000)
-    assert resident_bytes() - before < 2**20
+    # What a call leaves shows each time; what else the process does, a thread of a library that
+    # an earlier test started say, now and then: 2.6 MB were seen.
+    assert min(growth(5000) for _ in range(4)) < 5000 * 50
 
 
 DISTRIBUTED = """if True:
