@@ -22,16 +22,20 @@ struct Strides {
   int64_t image, channel, row, column;
 };
 
-// A block of channels over a box, packed: one vector of keys per pixel, row by row.
-// level[i] holds at each pixel the maximum over the window of 2^i x 2^i pixels that starts there;
-// level 0 is the map itself. Windows that reach past the box are undefined.
-inline constexpr int kLevels = 5;
+// One vector of keys per pixel, row by row: the maximum over the window of side x side pixels that
+// starts there; with side 1 the map itself. Windows that reach past the box are undefined.
+struct Level {
+  const void* windows;
+  int64_t side;
+};
+
+// A block of channels over a box, packed.
+inline constexpr int kLevels = 6;
 struct Block {
   Box box;
-  const void* level[kLevels];
-  int levels;          // how many of them are built
-  int channels;        // how many lanes are channels; the rest are fill
-  bool negative_zero;  // whether a −0 was packed
+  Level level[kLevels];  // [i]: of those kept, the widest whose side is at most 2^i
+  int channels;          // how many lanes are channels; the rest are fill
+  bool negative_zero;    // whether a −0 was packed
 };
 
 // Bin edges of some regions: rows (K, bins_y, 2), cols (K, bins_x, 2), and which of the K to do.
@@ -69,8 +73,10 @@ struct MaxKernels {
   bool (*pack)(const void* from, const void* end, Strides, int channels, int64_t height,
                int64_t width, void* to);
 
-  // Rows [y0, y1) of the next level from one whose windows have side `side`.
-  void (*widen)(const void* level, void* next, int64_t side, Box box, int64_t y0, int64_t y1);
+  // Rows of the next level from those of one whose windows have side `side`: the rows its windows
+  // begin in, and those `side` rows below. They may be built in place of the former.
+  void (*widen)(const void* top, const void* bottom, int64_t side, int64_t rows, int64_t width,
+                void* next);
 
   // All bins of the listed regions, for one block whose first channel is `channel`.
   void (*reduce)(const Block&, const Regions&, const Result&, int64_t channel);

@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
+#include <deque>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -19,34 +22,30 @@ constexpr int64_t kBuiltTogether = kOwnCache / 4;  // packed before the next lev
 constexpr int64_t kCachedResult = 16 << 20;        // a larger one is written around the caches
 constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done sooner alone
 constexpr double kSortWork = 1500;      // in a region: with more, neighbours go together
+constexpr double kNarrowRead = 0.6;     // what a vector half as wide costs, against a whole one
 constexpr int64_t kMostRegions = 64;    // in one task
+constexpr int64_t kLeastRun = 2;        // rows packed in one task, in sides of the widest windows
 
 // One channel block of one image, packed for all the image's regions.
 struct Unit {
   int64_t image, channel;
   Block block;
+  unsigned kept;  // levels, as in ImagePlan
+  char* memory = nullptr;
   std::atomic<bool> negative_zero{false};
 
-  Unit(int64_t image, int64_t channel, Block block)
-      : image(image), channel(channel), block(block) {}
-  Unit(Unit&& other) : Unit(other.image, other.channel, other.block) {}
-};
+  Unit(int64_t image, int64_t channel, Block block, unsigned kept)
+      : image(image), channel(channel), block(block), kept(kept) {}
+  Unit(Unit&& other) : Unit(other.image, other.channel, other.block, other.kept) {}
 
-// The narrowest blocks that hold all channels: lanes without a channel cost as much as others.
-MaxKernels kernels_for(const Isa& best, const MaxForward& call) {
-  for (const Isa* isa : isas_here()) {
-    if (isa == &best) break;
-    const MaxKernels kernels = isa->max(call.dtype, call.argmax, call.wide);
-    if (kernels.lanes >= call.shape.channels) return kernels;
-  }
-  return best.max(call.dtype, call.argmax, call.wide);
-}
+  bool keeps(int level) const { return kept >> level & 1; }
+  int top() const { return int(std::bit_width(kept)) - 1; }
+};
 
 class Forward {
  public:
   Forward(const Isa& isa, const MaxForward& call)
       : call_(call),
-        kernels_(kernels_for(isa, call)),
         by_image_(call.edges.image, call.edges.count, call.shape.images),
         result_{call.values,
                 steps_of(call.channels_last, call.shape.channels, call.edges.bins()),
@@ -54,21 +53,13 @@ class Forward {
                 call.shape.channels * call.edges.bins(),
                 call.shape.width,
                 call.edges.count * call.shape.channels * call.edges.bins() * size_of(call.dtype) >
-                    kCachedResult} {}
+                    kCachedResult} {
+    plan(isa);
+  }
 
   void run() {
-    double work = 0;
-    for (int64_t image = 0; image < call_.shape.images; ++image) {
-      plans_.push_back(
-          plan_image(call_.edges, by_image_.list(image), by_image_.count(image), call_.argmax));
-      work += plans_[image].work;
-      // Levels are built only where they take less memory than the call's own arrays.
-      int& levels = plans_[image].levels;
-      const double level = double(plans_[image].box.area()) * kernels_.pixel_bytes;
-      while (levels > 1 && level * levels > std::max(own_bytes(), double(kMostBatch))) --levels;
-    }
-    const int64_t blocks = ceil_div(call_.shape.channels, kernels_.lanes);
-    threads_ = int(std::min(double(call_.threads), 1 + work * double(blocks) / kWorkPerThread));
+    const int64_t blocks = blocks_of(kernels_);
+    threads_ = int(std::min(double(call_.threads), 1 + work_ / kWorkPerThread));
     fill_rows_that_are_no_regions();
     pool_alone(blocks);
     pool_shared(blocks);
@@ -81,12 +72,55 @@ class Forward {
            double(size_of(call_.dtype));
   }
 
-  int64_t packed_bytes(const Box& box, int levels) const {
-    return bytes_of(box.height(), box.width(), kernels_.pixel_bytes, levels);
+  int64_t blocks_of(const MaxKernels& kernels) const {
+    return ceil_div(call_.shape.channels, kernels.lanes);
   }
 
+  void plan(const Isa& best) {
+    double pixels = 0;
+    for (int64_t image = 0; image < call_.shape.images; ++image) {
+      plans_.push_back(
+          plan_image(call_.edges, by_image_.list(image), by_image_.count(image), call_.argmax));
+      if (plans_[image].may_widen)
+        pixels = std::max(pixels, double(plans_[image].box.area()) * kLevels);
+    }
+    // Blocks of many channels take the least time, those of few the least memory, and so may keep
+    // more levels. Lanes without a channel cost as much as others.
+    double least = std::numeric_limits<double>::infinity(), read = 1;
+    const auto isas = isas_here();
+    for (auto isa = std::find(isas.rbegin(), isas.rend(), &best); isa != isas.rend(); ++isa) {
+      const MaxKernels kernels = (*isa)->max(call_.dtype, call_.argmax, call_.wide);
+      const auto narrower = std::next(isa);
+      if (narrower != isas.rend() &&
+          (*narrower)->max(call_.dtype, call_.argmax, call_.wide).lanes >= call_.shape.channels)
+        continue;
+      const double most_pixels = room() / kernels.pixel_bytes;
+      std::vector<Levels> levels;
+      double work = 0;
+      for (const ImagePlan& plan : plans_) {
+        levels.push_back(choose_levels(plan, most_pixels));
+        work += levels.back().work;
+      }
+      work *= double(blocks_of(kernels)) * read;
+      if (work < least) {
+        least = work;
+        kernels_ = kernels;
+        levels_ = levels;
+        work_ = work;
+      }
+      if (pixels <= most_pixels) break;  // room for all levels
+      read *= kNarrowRead;
+    }
+  }
+
+  // The memory that packed maps may take, together with their levels.
+  double room() const { return std::max(own_bytes() / 4, double(kLeastBatch)); }
+
+  int64_t row_bytes(const Box& box) const { return bytes_of(box.width(), kernels_.pixel_bytes); }
+  int64_t level_bytes(const Box& box) const { return bytes_of(box.height(), row_bytes(box)); }
+
   int64_t packed_bytes(const Unit& unit) const {
-    return packed_bytes(unit.block.box, unit.block.levels);
+    return bytes_of(level_bytes(unit.block.box), std::popcount(unit.kept));
   }
 
   void fill_rows_that_are_no_regions() const {
@@ -146,7 +180,7 @@ class Forward {
       for (int64_t i = 0; i < by_image_.count(image); ++i) {
         const int64_t* region = by_image_.list(image) + i;
         tasks.push_back({image, region, covered(call_.edges, *region)});
-        bytes = std::max(bytes, packed_bytes(tasks.back().box, 1));
+        bytes = std::max(bytes, level_bytes(tasks.back().box));
       }
     }
     const int64_t count = int64_t(tasks.size()) * blocks;
@@ -155,7 +189,8 @@ class Forward {
       const Task& task = tasks[index / blocks];
       const int64_t channel = index % blocks * kernels_.lanes;
       void* packed = workspace.at(worker * bytes);
-      Block block{task.box, {packed}, 1, channels_from(channel), false};
+      Block block{task.box, {}, channels_from(channel), false};
+      std::fill_n(block.level, kLevels, Level{packed, 1});
       block.negative_zero = pack(task.image, channel, block.box, packed);
       reduce(block, task.region, 1, channel);
     });
@@ -168,19 +203,18 @@ class Forward {
     std::vector<Unit> units;
     int64_t most = 0, all = 0;
     for (int64_t image = 0; image < call_.shape.images; ++image) {
-      const ImagePlan& plan = plans_[image];
-      if (!plan.shared) continue;
-      if (plan.work * double(blocks) > kSortWork * double(by_image_.count(image)))
+      if (!plans_[image].shared) continue;
+      if (levels_[image].work * double(blocks) > kSortWork * double(by_image_.count(image)))
         by_image_.sort_by_place(image, call_.edges);
       for (int64_t channel = 0; channel < call_.shape.channels; channel += kernels_.lanes) {
         units.emplace_back(image, channel,
-                           Block{plan.box, {}, plan.levels, channels_from(channel), false});
+                           Block{plans_[image].box, {}, channels_from(channel), false},
+                           levels_[image].kept);
         most = std::max(most, packed_bytes(units.back()));
         all += packed_bytes(units.back());
       }
     }
-    const int64_t budget = int64_t(
-        std::min(std::max(own_bytes() / 4, double(kLeastBatch)), double(kMostBatch) * threads_));
+    const int64_t budget = int64_t(std::min(room(), double(kMostBatch) * threads_));
     // A small result is filled block by block, without waiting for each other; a large one in long
     // stretches of memory.
     if (!result_.around_caches && int64_t(units.size()) >= 2 * threads_ &&
@@ -194,9 +228,14 @@ class Forward {
     const Workspace workspace(bytes_of(most, threads_));
     parallel_for(threads_, int64_t(units.size()), [&](int64_t index, int worker) {
       Unit& unit = units[index];
-      lay_out(unit.block, workspace.at(worker * most));
-      build_rows(unit, 0, unit.block.box.height());
+      lay_out(unit, workspace.at(worker * most));
+      build_rows(unit, 0, unit.block.box.height(), nullptr);
       unit.block.negative_zero = unit.negative_zero;
+      const Workspace map(lacks_map(unit) ? level_bytes(unit.block.box) : 0);
+      if (lacks_map(unit)) {
+        unit.block.level[0] = {map.at(0), 1};
+        pack_map(unit, 0, unit.block.box.height());
+      }
       reduce(unit.block, by_image_.list(unit.image), by_image_.count(unit.image), unit.channel);
     });
   }
@@ -205,77 +244,131 @@ class Forward {
     const Workspace workspace(bytes);
     for (auto begin = units.begin(), end = begin; begin != units.end(); begin = end) {
       for (int64_t at = 0; end != units.end() && at + packed_bytes(*end) <= bytes; ++end) {
-        lay_out(end->block, workspace.at(at));
+        lay_out(*end, workspace.at(at));
         at += packed_bytes(*end);
       }
       pool_batch({begin, end});
     }
   }
 
-  // One level behind the other.
-  void lay_out(Block& block, void* memory) const {
-    for (int level = 0; level < block.levels; ++level)
-      block.level[level] = static_cast<char*>(memory) + packed_bytes(block.box, level);
-  }
-
-  void pool_batch(std::span<Unit> batch) const {
-    by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) { build_rows(unit, y0, y1); });
-    by_rows(batch, [&](Unit& unit, int64_t y0, int64_t y1) { build_seam(unit, y0, y1); });
-    for (Unit& unit : batch) unit.block.negative_zero = unit.negative_zero;
-    reduce_batch(batch);
-  }
-
-  // Packs rows [y0, y1) and builds the windows that lie within them, each level from what is still
-  // in a core's cache.
-  void build_rows(Unit& unit, int64_t y0, int64_t y1) const {
-    const int64_t row = unit.block.box.width() * kernels_.pixel_bytes;
-    const int64_t step = std::max<int64_t>(1, kBuiltTogether / row);
-    for (int64_t from = y0; from < y1; from += step) {
-      const int64_t to = std::min(from + step, y1);
-      pack_rows(unit, from, to);
-      for (int level = 1; level < unit.block.levels; ++level)
-        widen_rows(unit, level, std::max(y0, from - reach(level)), to - reach(level));
+  // The levels kept, one behind the other.
+  void lay_out(Unit& unit, void* memory) const {
+    unit.memory = static_cast<char*>(memory);
+    Level widest{};
+    for (int level = 0; level < kLevels; ++level) {
+      if (unit.keeps(level)) widest = {row_of(unit, level, 0), int64_t(1) << level};
+      unit.block.level[level] = widest;
     }
   }
 
-  // The windows that begin in rows [y0, y1) and end behind them.
-  void build_seam(const Unit& unit, int64_t y0, int64_t y1) const {
-    for (int level = 1; level < unit.block.levels; ++level)
-      widen_rows(unit, level, std::max(y0, y1 - reach(level)), y1);
+  // Where a level's row is built: what is not kept lies where the next level then takes its place.
+  char* row_of(const Unit& unit, int level, int64_t y) const {
+    const int before = std::popcount(unit.kept & ((1u << level) - 1));
+    return unit.memory + before * level_bytes(unit.block.box) + y * row_bytes(unit.block.box);
   }
 
-  // How many more rows a window of the level has than one.
-  static int64_t reach(int level) { return (int64_t(1) << level) - 1; }
+  void pool_batch(std::span<Unit> batch) const {
+    const int64_t cuts = ceil_div(kTasksPerThread * threads_, int64_t(batch.size()));
+    int64_t saved = 0;
+    if (cuts > 1)
+      for (const Unit& unit : batch) saved = std::max(saved, saved_bytes(unit));
+    const Workspace seams(bytes_of(saved, batch.size(), cuts));
+    by_rows(batch, cuts, [&](Unit& unit, int64_t y0, int64_t y1, int64_t run) {
+      build_rows(unit, y0, y1, static_cast<char*>(seams.at(run * saved)));
+    });
+    by_rows(batch, cuts, [&](Unit& unit, int64_t, int64_t y1, int64_t run) {
+      build_seam(unit, y1, static_cast<char*>(seams.at((run + 1) * saved)));
+    });
+    std::deque<Workspace> maps;
+    for (Unit& unit : batch) {
+      unit.block.negative_zero = unit.negative_zero;
+      if (lacks_map(unit))
+        unit.block.level[0] = {maps.emplace_back(level_bytes(unit.block.box)).at(0), 1};
+    }
+    if (!maps.empty())
+      by_rows(batch, cuts, [&](Unit& unit, int64_t y0, int64_t y1, int64_t) {
+        if (lacks_map(unit)) pack_map(unit, y0, y1);
+      });
+    reduce_batch(batch);
+  }
 
-  void pack_rows(Unit& unit, int64_t y0, int64_t y1) const {
+  // Which of two zeros comes first only the map itself can tell.
+  static bool lacks_map(const Unit& unit) { return unit.block.negative_zero && !unit.keeps(0); }
+
+  void pack_map(const Unit& unit, int64_t y0, int64_t y1) const {
+    pack_rows(unit, y0, y1,
+              static_cast<char*>(const_cast<void*>(unit.block.level[0].windows)) +
+                  y0 * row_bytes(unit.block.box));
+  }
+
+  bool pack_rows(const Unit& unit, int64_t y0, int64_t y1, void* to) const {
     const Box& box = unit.block.box;
-    const Box part{box.y0 + y0, box.x0, box.y0 + y1, box.x1};
-    if (pack(unit.image, unit.channel, part, level_at(unit, 0, y0))) unit.negative_zero = true;
+    return pack(unit.image, unit.channel, {box.y0 + y0, box.x0, box.y0 + y1, box.x1}, to);
+  }
+
+  // Packs rows [y0, y1) and builds the windows that lie within them, each level from what is still
+  // in a core's cache. The run above needs this one's first rows for its seam: those that a wider
+  // level replaces are saved.
+  void build_rows(Unit& unit, int64_t y0, int64_t y1, char* saved) const {
+    const int64_t row = row_bytes(unit.block.box);
+    const int64_t step = std::max(int64_t(1) << unit.top(), kBuiltTogether / row);
+    for (int64_t from = y0; from < y1; from += step) {
+      const int64_t to = std::min(from + step, y1);
+      if (pack_rows(unit, from, to, row_of(unit, 0, from))) unit.negative_zero = true;
+      for (int level = 1; level <= unit.top(); ++level) {
+        if (saved && from == y0 && !unit.keeps(level - 1))
+          std::memcpy(saved + reach(level - 1) * row, row_of(unit, level - 1, y0),
+                      std::min(side(level - 1), unit.block.box.height() - y0) * row);
+        widen_rows(unit, level, std::max(y0, from - reach(level)), to - reach(level));
+      }
+    }
+  }
+
+  // The windows that begin above row y1 and end below, where the next run begins.
+  void build_seam(const Unit& unit, int64_t y1, const char* saved) const {
+    const int64_t row = row_bytes(unit.block.box);
+    for (int level = 1; level <= unit.top(); ++level) {
+      const int64_t begin = y1 - reach(level), end = std::min(y1, rows_of(unit, level));
+      const int64_t above = unit.keeps(level - 1) ? end : std::min(end, y1 - side(level - 1));
+      widen_rows(unit, level, begin, above);
+      if (above < end)
+        kernels_.widen(row_of(unit, level - 1, above), saved + reach(level - 1) * row,
+                       side(level - 1), end - above, unit.block.box.width(),
+                       row_of(unit, level, above));
+    }
   }
 
   void widen_rows(const Unit& unit, int level, int64_t y0, int64_t y1) const {
-    const Box& box = unit.block.box;
-    kernels_.widen(unit.block.level[level - 1], level_at(unit, level, 0), int64_t(1) << (level - 1),
-                   box, y0, std::min(y1, box.height() - reach(level)));
+    kernels_.widen(row_of(unit, level - 1, y0), row_of(unit, level - 1, y0 + side(level - 1)),
+                   side(level - 1), y1 - y0, unit.block.box.width(), row_of(unit, level, y0));
   }
 
-  void* level_at(const Unit& unit, int level, int64_t y) const {
-    return static_cast<char*>(const_cast<void*>(unit.block.level[level])) +
-           y * unit.block.box.width() * kernels_.pixel_bytes;
+  static int64_t side(int level) { return int64_t(1) << level; }
+
+  // How many more rows a window of the level has than one.
+  static int64_t reach(int level) { return side(level) - 1; }
+
+  // How many rows of a level there are.
+  static int64_t rows_of(const Unit& unit, int level) {
+    return unit.block.box.height() - reach(level);
   }
 
-  // Cuts each unit into as many runs of rows as keep all threads busy, none shorter than its
-  // windows: a seam then needs no other.
+  // What each run of rows saves of the levels that are not kept: reach(i) rows before level i's.
+  int64_t saved_bytes(const Unit& unit) const {
+    return std::popcount(unit.kept) > unit.top()
+               ? 0
+               : bytes_of(reach(unit.top()), row_bytes(unit.block.box));
+  }
+
+  // Cuts each unit into runs of rows, none so short that a seam would need another.
   template <class Task>
-  void by_rows(std::span<Unit> batch, const Task& task) const {
-    const int64_t cuts = ceil_div(kTasksPerThread * threads_, int64_t(batch.size()));
-    parallel_for(threads_, int64_t(batch.size()) * cuts, [&](int64_t index, int) {
-      Unit& unit = batch[index / cuts];
-      const int64_t rows =
-          std::max(ceil_div(unit.block.box.height(), cuts), int64_t(1) << unit.block.levels);
-      const int64_t y0 = index % cuts * rows;
-      const int64_t y1 = std::min(y0 + rows, unit.block.box.height());
-      if (y0 < y1) task(unit, y0, y1);
+  void by_rows(std::span<Unit> batch, int64_t cuts, const Task& task) const {
+    parallel_for(threads_, int64_t(batch.size()) * cuts, [&](int64_t run, int) {
+      Unit& unit = batch[run / cuts];
+      const int64_t height = unit.block.box.height();
+      const int64_t rows = std::max(ceil_div(height, cuts), kLeastRun * side(unit.top()));
+      const int64_t y0 = run % cuts * rows, y1 = std::min(y0 + rows, height);
+      if (y0 < y1) task(unit, y0, y1, run);
     });
   }
 
@@ -306,10 +399,12 @@ class Forward {
   }
 
   const MaxForward& call_;
-  const MaxKernels kernels_;
+  MaxKernels kernels_{};
   RegionsByImage by_image_;
   const Result result_;
   std::vector<ImagePlan> plans_;
+  std::vector<Levels> levels_;  // of each image
+  double work_ = 0;             // in reads of a widest vector
   int threads_ = 1;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <limits>
 #include <tuple>
 
 namespace roipool {
@@ -53,32 +54,41 @@ Span covered_axis(const int32_t* edges, int64_t bins) {
   return span;
 }
 
-// How many vectors reducing one region reads when only the first i + 1 levels are there.
-using Reads = std::array<double, kLevels>;
-
-Reads reads(const Edges& edges, int64_t region) {
+void add_reads(Reads& total, const Edges& edges, int64_t region) {
   const int32_t* rows = edges.rows + region * edges.bins_y * 2;
   const int32_t* cols = edges.cols + region * edges.bins_x * 2;
-  Reads total{};
   for (int64_t y = 0; y < edges.bins_y; ++y) {
     const int64_t height = rows[2 * y + 1] - rows[2 * y];
     for (int64_t x = 0; x < edges.bins_x; ++x) {
       const int64_t width = cols[2 * x + 1] - cols[2 * x];
-      double windows = 0;
-      for (int level = 0; level < kLevels; ++level) {
-        const int64_t side = int64_t(1) << level;
-        if (std::min(height, width) >= side)
-          windows = double((height + side - 1) >> level) * double((width + side - 1) >> level);
-        total[level] += windows;
+      const int64_t least = std::min(height, width);
+      if (least <= 0) continue;
+      const int fitting = std::min(int(std::bit_width(uint64_t(least))), kLevels) - 1;
+      for (int level = 0; level <= fitting; ++level) {
+        const int64_t more = (int64_t(1) << level) - 1;
+        total[fitting][level] += double((height + more) >> level) * double((width + more) >> level);
       }
     }
   }
-  return total;
 }
 
-// Costs in reads of a vector: to pack a pixel, to build a window of the next level, and to write a
-// bin.
+// Costs in reads of a vector: to pack a pixel, to build a window of the next level (in place of the
+// former or beside it), and to write a bin.
 constexpr double kPackCost = 4, kWidenCost = 2.3, kBinCost = 8;
+
+// Of reducing from the levels kept, and of building them over so many pixels.
+double cost_of(unsigned kept, const Reads& reads, double area) {
+  double cost = 0;
+  int widest = -1;
+  for (int level = 0; level < kLevels; ++level) {
+    if (kept >> level & 1) widest = level;
+    if (widest >= 0)
+      cost += reads[level][widest];
+    else if (reads[level][0] > 0)
+      return std::numeric_limits<double>::infinity();
+  }
+  return cost + widest * kWidenCost * area;
+}
 
 // What a pixel packed for one region costs, against one packed in a whole map's long rows.
 constexpr double kAloneCost = 1.5;
@@ -96,31 +106,34 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
   ImagePlan plan;
   plan.box = {INT32_MAX, INT32_MAX, 0, 0};
   double alone = 0;  // pixels packed when each region is packed by itself
-  Reads total{};
   for (int64_t i = 0; i < count; ++i) {
     const Box box = covered(edges, list[i]);
     if (box.area() == 0) continue;
     alone += double(box.area());
     plan.box = {std::min(plan.box.y0, box.y0), std::min(plan.box.x0, box.x0),
                 std::max(plan.box.y1, box.y1), std::max(plan.box.x1, box.x1)};
-    const Reads region = reads(edges, list[i]);
-    for (int level = 0; level < kLevels; ++level) total[level] += region[level];
+    add_reads(plan.reads, edges, list[i]);
   }
   if (alone == 0) plan.box = {};
   const double area = double(plan.box.area());
   plan.shared = alone * kAloneCost > area;
-  double least = total[0];
-  if (plan.shared && !argmax)
-    for (int level = 1; level < kLevels; ++level) {
-      const double cost = total[level] + level * kWidenCost * area;
-      if (cost < least) {
-        least = cost;
-        plan.levels = level + 1;
-      }
-    }
-  plan.work = kPackCost * (plan.shared ? area : alone * kAloneCost) + least +
-              kBinCost * double(count * edges.bins());
+  plan.may_widen = plan.shared && !argmax;
+  plan.other_work = kPackCost * (plan.shared ? area : alone * kAloneCost) +
+                    kBinCost * double(count * edges.bins());
   return plan;
+}
+
+Levels choose_levels(const ImagePlan& plan, double most_pixels) {
+  const double area = double(plan.box.area());
+  Levels best{1, cost_of(1, plan.reads, area)};
+  for (unsigned kept = 2; plan.may_widen && kept < 1u << kLevels; ++kept) {
+    const int count = std::popcount(kept);
+    if (count > 1 && count * area > most_pixels) continue;
+    const double cost = cost_of(kept, plan.reads, area);
+    if (cost < best.work) best = {kept, cost};
+  }
+  best.work += plan.other_work;
+  return best;
 }
 
 }  // namespace roipool

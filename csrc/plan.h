@@ -1,6 +1,7 @@
 // What to pack and what to build before reducing: the cost model.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "max_pool.h"
@@ -21,15 +22,27 @@ class RegionsByImage {
   std::vector<int64_t> start_, order_, none_;
 };
 
-// How one image's regions are pooled.
+// How many vectors are read to reduce bins: at [i][j] those into which windows of side 2^i fit, but
+// no wider ones, from windows of side 2^j.
+using Reads = std::array<std::array<double, kLevels>, kLevels>;
+
+// How one image's regions are pooled. Work is for each block of channels, in reads of a vector.
 struct ImagePlan {
   Box box;             // all that its bins cover
   bool shared = true;  // packed once for all its regions, or anew for each
-  int levels = 1;      // how many levels of windows to build (kernels.h)
-  double work = 0;     // for each block of channels, in reads of a vector
+  bool may_widen;      // whether wider windows than pixels can serve
+  Reads reads{};
+  double other_work = 0;
 };
-
 ImagePlan plan_image(const Edges&, const int64_t* list, int64_t count, bool argmax);
+
+// Bit i of `kept`: whether windows of side 2^i are kept to reduce from (kernels.h).
+struct Levels {
+  unsigned kept;
+  double work;  // with the plan's other work
+};
+// Those of the least work that take no more than so many pixels, or are one alone.
+Levels choose_levels(const ImagePlan&, double most_pixels);
 
 // The box that one region's bins cover.
 Box covered(const Edges&, int64_t region);

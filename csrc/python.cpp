@@ -139,14 +139,19 @@ nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
   return {memory->start, {bytes}, owner};
 }
 
-std::tuple<bool, int> plan_py(EdgeArray rows, EdgeArray cols, bool argmax) {
+std::tuple<bool, std::vector<int>> plan_py(EdgeArray rows, EdgeArray cols, bool argmax,
+                                           double most_pixels) {
   const int64_t count = int64_t(rows.shape(0));
   const std::vector<int32_t> image(count, 0);
   const RegionsByImage by_image(image.data(), count, 1);
   const Edges edges{count,       image.data(),           rows.data(),
                     cols.data(), int64_t(rows.shape(1)), int64_t(cols.shape(1))};
   const ImagePlan plan = plan_image(edges, by_image.list(0), count, argmax);
-  return {plan.shared, plan.levels};
+  const unsigned kept = choose_levels(plan, most_pixels).kept;
+  std::vector<int> sides;
+  for (int level = 0; level < kLevels; ++level)
+    if (kept >> level & 1) sides.push_back(1 << level);
+  return {plan.shared, sides};
 }
 
 std::vector<std::string> isa_names() {
@@ -185,8 +190,9 @@ NB_MODULE(_core, m) {
       "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
       "Fills grad_data from grad, each contiguous or with channels last in memory; returns False\n"
       "when an argmax lies outside the map.");
-  m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "argmax"_a,
-        "How regions of one image would be pooled: whether packed together, and the levels built.");
+  m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "argmax"_a, "most_pixels"_a,
+        "How regions of one image would be pooled: whether packed together, and the sides of the\n"
+        "windows kept, which take at most so many pixels in all, or are of one side.");
   m.def("memory", &memory_py, "bytes"_a,
         "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");
   m.def("xla_handlers", &xla_handlers_py,

@@ -1,7 +1,7 @@
 // Maximum over integer rectangles of packed blocks, and its transpose.
 //
-// Values alone are read from the coarsest level whose windows fit in the bin: windows that
-// overlap do no harm to a maximum. Positions are found by walking the bin in row-major order, so
+// Values alone are read from the widest windows kept that fit in the bin: that they overlap
+// does no harm to a maximum. Positions are found by walking the bin in row-major order, so
 // that the first of equal values wins.
 #pragma once
 
@@ -11,35 +11,35 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// Rows [y0, y1) of the level whose windows are twice as wide as those of the level given: each the
-// maximum of four.
+// The windows twice as wide as those given: each the maximum of four.
 template <class Key>
-void widen(const void* level, void* next, int64_t side, Box box, int64_t y0, int64_t y1) {
+void widen(const void* top, const void* bottom, int64_t side, int64_t rows, int64_t width,
+           void* next) {
   constexpr int n = kLanes<Key>;
-  const int64_t pitch = box.width() * n, windows = box.width() - 2 * side + 1;
-  for (int64_t y = y0; y < y1; ++y) {
-    const Key* top = static_cast<const Key*>(level) + y * pitch;
-    const Key* bottom = top + side * pitch;
-    Key* to = static_cast<Key*>(next) + y * pitch;
+  const int64_t windows = width - 2 * side + 1;
+  for (int64_t y = 0; y < rows; ++y) {
+    const Key* upper = static_cast<const Key*>(top) + y * width * n;
+    const Key* lower = static_cast<const Key*>(bottom) + y * width * n;
+    Key* to = static_cast<Key*>(next) + y * width * n;
     for (int64_t x = 0; x < windows * n; x += n)
-      store(to + x, max(max(load(top + x), load(top + x + side * n)),
-                        max(load(bottom + x), load(bottom + x + side * n))));
+      store(to + x, max(max(load(upper + x), load(upper + x + side * n)),
+                        max(load(lower + x), load(lower + x + side * n))));
   }
 }
 
 // One axis of a bin: its first pixel in the packed box and where that lies, how many there are, and
-// the coarsest level whose windows fit; −1 if the bin is empty.
+// the widest windows that fit, as a power of two; −1 if the bin is empty.
 struct Span {
   int64_t first, offset, size;
   int fitting;
 
   Span() = default;
-  ROIPOOL_INLINE Span(const int32_t* edges, int64_t origin, int64_t pitch, int levels)
+  ROIPOOL_INLINE Span(const int32_t* edges, int64_t origin, int64_t pitch)
       : first(edges[0] - origin),
         offset(first * pitch),
         size(edges[1] - edges[0]),
         fitting(size > 0 ? 63 - __builtin_clzll(uint64_t(size)) : -1) {
-    if (fitting >= levels) fitting = levels - 1;
+    if (fitting >= kLevels) fitting = kLevels - 1;
   }
 };
 
@@ -61,15 +61,15 @@ struct MaxReducer {
   const int64_t pitch = block.box.width() * n;
   const bool signed_zeros = D::kIsFloat && block.negative_zero;
 
-  ROIPOOL_INLINE const Key* corner(int level, const Span& y, const Span& x) const {
-    return static_cast<const Key*>(block.level[level]) + y.offset + x.offset;
+  ROIPOOL_INLINE const Key* corner(const Level& level, const Span& y, const Span& x) const {
+    return static_cast<const Key*>(level.windows) + y.offset + x.offset;
   }
 
-  // The widest windows that fit, two by two, each row and column's last ending with the bin; where
-  // the bin is longer than two, all that lie between.
+  // The widest windows kept that fit, two by two, each row and column's last ending with the bin;
+  // where the bin is longer than two, all that lie between.
   ROIPOOL_INLINE Vec<Key> maximum(const Span& y, const Span& x) const {
-    const int level = y.fitting < x.fitting ? y.fitting : x.fitting;
-    const int64_t side = int64_t(1) << level;
+    const Level& level = block.level[y.fitting < x.fitting ? y.fitting : x.fitting];
+    const int64_t side = level.side;
     const int64_t right = (x.size - side) * n;
     const Key* const top = corner(level, y, x);
     const Key* const bottom = top + (y.size - side) * pitch;
@@ -96,7 +96,7 @@ struct MaxReducer {
 
   template <bool SignedZeros>
   __attribute__((noinline)) Found<Key> walk(const Span& y, const Span& x) const {
-    const Key* row = corner(0, y, x);
+    const Key* row = corner(block.level[0], y, x);
     int64_t place = (block.box.y0 + y.first) * map_width + block.box.x0 + x.first;
     Vec<Key> best = load(row), where{};
     if constexpr (kArgmax) where = broadcast<Key>(Key(place));
@@ -149,13 +149,13 @@ struct MaxReducer {
       const int32_t* cols = regions.cols + k * across * 2;
       int64_t done = 0, size = 0, run;  // bins written, in hand, and next
       for (int64_t by = 0; by < regions.bins_y; ++by) {
-        const Span y(rows + 2 * by, block.box.y0, pitch, block.levels);
+        const Span y(rows + 2 * by, block.box.y0, pitch);
         for (int64_t bx = 0; bx < across; bx += run) {
           run = across - bx < kTile - size ? across - bx : kTile - size;
           Span* const column = columns + (across > kTile ? 0 : bx);
           if (across > kTile || by == 0)
             for (int64_t j = 0; j < run; ++j)
-              column[j] = Span(cols + 2 * (bx + j), block.box.x0, n, block.levels);
+              column[j] = Span(cols + 2 * (bx + j), block.box.x0, n);
           for (int64_t j = 0; j < run; ++j) {
             const Found<Key> found = find(y, column[j]);
             values[size + j] = found.value;

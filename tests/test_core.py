@@ -1,6 +1,7 @@
 """The native core: every instruction set, number of threads and path of the plan, one answer."""
 
 import hashlib
+import itertools
 import json
 import os
 import resource
@@ -20,13 +21,13 @@ from roipool.bins import max_bins
 from roipool.memory import bits
 
 # Height and width of the map, number of regions, and how the plan must pool them: whether packed
-# together, and how many levels of windows it builds.
+# together, and the sides of the windows kept.
 PATHS = {
-    "alone": (90, 80, 3, (False, 1)),
-    "together": (20, 30, 20, (True, 1)),
-    "windows of 2": (90, 80, 20, (True, 2)),
-    "windows of 8": (90, 80, 200, (True, 4)),
-    "windows of 16": (90, 80, 2000, (True, 5)),
+    "alone": (90, 80, 3, (False, [1])),
+    "together": (20, 30, 20, (True, [1])),
+    "windows of 2": (90, 80, 20, (True, [2])),
+    "windows of 8": (90, 80, 200, (True, [8])),
+    "windows of 8 and 16": (90, 80, 2000, (True, [8, 16])),
 }
 
 
@@ -66,9 +67,9 @@ def all_digests():
     return {f"{p} {n}": digest(answer(p, t)) for p in PATHS for n, t in zip(NAMES, DTYPES)}  # noqa: B905
 
 
-def planned(rois, height, width, argmax=False):
+def planned(rois, height, width, argmax=False, most_pixels=np.inf):
     bins = max_bins(np.asarray(rois, np.float32), (1, 1, height, width), (3, 2), 1.0, np.float32)
-    return _core.plan(bins.rows, bins.cols, argmax)
+    return _core.plan(bins.rows, bins.cols, argmax, most_pixels)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -81,17 +82,73 @@ def test_the_paths_are_the_ones_named(path):
 def test_where_the_plan_switches():
     # Two small regions at opposite corners are packed alone, until enough others cover the rest.
     corners = [[0, 0, 0, 9, 9], [0, 90, 90, 99, 99]]
-    assert planned(corners, 100, 100) == (False, 1)
+    assert planned(corners, 100, 100) == (False, [1])
     counts = [count for count in range(100) if planned(corners * (1 + count), 100, 100)[0]]
     assert counts[0] == 33  # 2 x 34 regions of 100 pixels, half as dear again: more than 10,000
-    # More regions pay for more levels, up to what their bins can use.
-    levels = [planned([[0, 0, 0, 99, 99]] * count, 100, 100)[1] for count in (1, 4, 99, 999)]
-    assert levels == [1, 2, 4, 5]
+    # More regions pay for wider windows, up to what their bins can use.
+    sides = [planned([[0, 0, 0, 99, 99]] * count, 100, 100)[1] for count in (1, 4, 99, 999)]
+    assert sides == [[1], [2], [8], [32]]
     # The widest window fits into the narrowest of a region's bins, a third of its side.
-    for side, most in ((2, 1), (4, 2), (12, 3), (24, 4), (48, 5)):
-        assert planned([[0, 0, 0, side - 1, side - 1]] * 500, 100, 100)[1] == most
-    assert planned([[0, 0, 0, 99, 99]] * 99, 100, 100, argmax=True) == (True, 1)
-    assert planned([[0, 200, 200, 300, 300]], 100, 100) == (False, 1)  # nothing to pack
+    for side, widest in ((2, 1), (4, 2), (12, 4), (24, 8), (48, 16), (100, 32)):
+        assert planned([[0, 0, 0, side - 1, side - 1]] * 500, 100, 100)[1] == [widest]
+    # Only what some bins read best is kept, and no more than there is room for.
+    mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 50) for _ in range(2000)]
+    assert planned(mixed, 50, 50) == (True, [4, 16])
+    assert planned(mixed, 50, 50, most_pixels=2 * 2500 - 1) == (True, [4])
+    assert planned([[0, 0, 0, 0, 99], *mixed], 50, 50, most_pixels=2499) == (True, [1])
+    assert planned([[0, 0, 0, 99, 99]] * 99, 100, 100, argmax=True) == (True, [1])
+    assert planned([[0, 200, 200, 300, 300]], 100, 100) == (False, [1])  # nothing to pack
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
+@pytest.mark.parametrize("height", [50, 131, 290])  # rows are cut among threads
+def test_every_choice_of_levels(dtype, height):
+    """As positions, which are found without levels, have them; with zeros of both signs too."""
+    rng = np.random.default_rng(height)
+    data = normal_maps(rng, (1, 3, height, 70), dtype)
+    zeros = np.minimum(data, dtype(0))
+    zeros[rng.random(data.shape) < 0.5] *= dtype(0)  # −0 where it was negative
+    seen = set()
+    for sides in itertools.product((1, 2, 5, 11, 22, 40), repeat=2):
+        size = rng.choice(sides, (1500, 2)) * [2, 3]
+        corner = np.floor(rng.random((1500, 2)) * np.maximum([70, height] - size, 1))
+        rois = np.concatenate([np.zeros((1500, 1)), corner, corner + size - 1], axis=1)
+        seen.add(str(planned(rois, height, 70)))
+        for maps in (data, zeros):
+            expected, _ = roipool.roi_pool(maps, rois, (3, 2), return_argmax=True)
+            assert_same_bits(roipool.roi_pool(maps, rois, (3, 2)), expected)
+    assert len(seen) > 9
+
+
+MEMORY = """if True:
+    from pathlib import Path
+    import numpy as np, roipool
+
+    def most_resident():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+
+    rng = np.random.default_rng(0)
+    data = rng.random((1, 64, 400, 400), np.float32)
+    corner, side = rng.uniform(0, 300, (2, 1000, 2)) ** [[[1]], [[0.9]]]
+    rois = np.concatenate([np.zeros((1000, 1)), corner, corner + side], axis=1)
+    roipool.roi_pool(data[:, :, :20, :20], rois[:9], 7)
+    before = most_resident()
+    values = roipool.roi_pool(data, rois, 7)
+    extra = most_resident() - before - values.nbytes
+    expected, _ = roipool.roi_pool(data, rois[-20:], 7, return_argmax=True)
+    print(extra / (data.nbytes + values.nbytes), np.array_equal(values[-20:], expected))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident on Linux alone")
+def test_few_channels_of_a_large_map_take_little_memory():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True
+    )
+    share, right = done.stdout.split()
+    assert right == "True"
+    assert float(share) < 0.25 + 0.05  # and what threads take
 
 
 @pytest.mark.parametrize("path", PATHS)

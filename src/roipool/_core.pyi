@@ -43,8 +43,12 @@ def max_backward(
 ) -> bool:
     """Fills grad_data; returns False when an argmax lies outside the map."""
 
-def plan(rows: NDArray[np.int32], cols: NDArray[np.int32], argmax: bool) -> tuple[bool, int]:
-    """How regions of one image would be pooled: whether packed together, and the levels built."""
+def plan(
+    rows: NDArray[np.int32], cols: NDArray[np.int32], argmax: bool, most_pixels: float
+) -> tuple[bool, list[int]]:
+    """How regions of one image would be pooled: whether packed together, and the sides of the
+    windows kept, which take at most so many pixels in all, or are of one side.
+    """
 
 def memory(bytes: int) -> NDArray[np.uint8]:
     """Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed."""
