@@ -6,6 +6,8 @@
 #include <limits>
 #include <tuple>
 
+#include "isa.h"
+
 namespace roipool {
 
 constexpr int32_t kStrip = 8;  // rows in which regions are neighbours from left to right
@@ -123,6 +125,9 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
   return plan;
 }
 
+namespace {
+
+// Those of the least work that take no more than so many pixels, or are one alone.
 Levels choose_levels(const ImagePlan& plan, double most_pixels) {
   const double area = double(plan.box.area());
   Levels best{1, cost_of(1, plan.reads, area)};
@@ -134,6 +139,58 @@ Levels choose_levels(const ImagePlan& plan, double most_pixels) {
   }
   best.work += plan.other_work;
   return best;
+}
+
+constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done sooner alone
+constexpr double kTogetherCost = 1.3;   // of reading what another core has just written
+
+// What a read of a vector costs, against one of 64 bytes.
+constexpr double read_cost(int bytes) { return bytes >= 64 ? 1 : bytes >= 32 ? 0.62 : 0.5; }
+
+Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
+                 const std::vector<ImagePlan>& plans, double room) {
+  Choice choice;
+  choice.kernels = kernels;
+  const double read = read_cost(kernels.pixel_bytes);
+  const int64_t blocks = ceil_div(call.shape.channels, kernels.lanes);
+  int64_t units = 0;
+  double work = 0;
+  for (const ImagePlan& plan : plans) {
+    const Levels levels = choose_levels(plan, room / kernels.pixel_bytes);
+    choice.levels.push_back(levels);
+    work += levels.work * double(blocks);
+    if (!plan.shared) continue;
+    units += blocks;
+    const double level = double(plan.box.area()) * kernels.pixel_bytes;
+    choice.most = std::max(choice.most, int64_t(level) * std::popcount(levels.kept));
+    choice.crowded |= level * (plan.may_widen ? kLevels : 1) > room;
+  }
+  choice.threads = int(std::min(double(call.threads), 1 + work * read / kWorkPerThread));
+  choice.apart = units >= 2 * choice.threads && double(choice.most) * choice.threads <= room;
+  const bool together = units > 0 && choice.threads > 1 && !choice.apart;
+  choice.crowded |= together;
+  choice.cost = work * read * (together ? kTogetherCost : 1);
+  return choice;
+}
+
+}  // namespace
+
+Choice choose(const Isa& best, const MaxForward& call, const std::vector<ImagePlan>& plans,
+              double room) {
+  const auto isas = isas_here();
+  const auto kernels = [&](auto isa) { return (*isa)->max(call.dtype, call.argmax, call.wide); };
+  Choice choice;
+  for (auto isa = std::find(isas.rbegin(), isas.rend(), &best); isa != isas.rend(); ++isa) {
+    const auto narrower = std::next(isa);
+    if (narrower != isas.rend() && kernels(narrower).lanes >= call.shape.channels)
+      continue;  // lanes without a channel cost as much as others
+    const Choice found = choice_of(kernels(isa), call, plans, room);
+    const bool better =
+        double(choice.most) > room ? found.most < choice.most : found.cost < choice.cost;
+    if (choice.levels.empty() || better) choice = found;
+    if (!found.crowded) break;
+  }
+  return choice;
 }
 
 }  // namespace roipool

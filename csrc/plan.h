@@ -41,8 +41,20 @@ struct Levels {
   unsigned kept;
   double work;  // with the plan's other work
 };
-// Those of the least work that take no more than so many pixels, or are one alone.
-Levels choose_levels(const ImagePlan&, double most_pixels);
+
+// What kernels to take, which levels to build with them, and who builds them. Blocks of many
+// channels take the least time, those of few the least memory: there may be room for more levels,
+// and for blocks of each thread.
+struct Choice {
+  MaxKernels kernels{};
+  std::vector<Levels> levels;  // of each image
+  int64_t most = 0;            // bytes that a block's levels take
+  int threads = 1;
+  bool apart = false;    // whether each thread builds blocks of its own
+  bool crowded = false;  // whether with more room it could have been another
+  double cost = 0;
+};
+Choice choose(const Isa& best, const MaxForward&, const std::vector<ImagePlan>&, double room);
 
 // The box that one region's bins cover.
 Box covered(const Edges&, int64_t region);

@@ -139,19 +139,24 @@ nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
   return {memory->start, {bytes}, owner};
 }
 
-std::tuple<bool, std::vector<int>> plan_py(EdgeArray rows, EdgeArray cols, bool argmax,
-                                           double most_pixels) {
+std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray rows, EdgeArray cols,
+                                                      int64_t channels, bool argmax, double room) {
   const int64_t count = int64_t(rows.shape(0));
   const std::vector<int32_t> image(count, 0);
+  MaxForward call{};
+  call.dtype = DType::float32;
+  call.shape.channels = channels;
+  call.edges = {count,       image.data(),           rows.data(),
+                cols.data(), int64_t(rows.shape(1)), int64_t(cols.shape(1))};
+  call.argmax = argmax ? &call : nullptr;  // is only asked whether it is there
+  call.threads = default_threads();
   const RegionsByImage by_image(image.data(), count, 1);
-  const Edges edges{count,       image.data(),           rows.data(),
-                    cols.data(), int64_t(rows.shape(1)), int64_t(cols.shape(1))};
-  const ImagePlan plan = plan_image(edges, by_image.list(0), count, argmax);
-  const unsigned kept = choose_levels(plan, most_pixels).kept;
+  const ImagePlan plan = plan_image(call.edges, by_image.list(0), count, argmax);
+  const Choice choice = choose(chosen_isa(), call, {plan}, room);
   std::vector<int> sides;
   for (int level = 0; level < kLevels; ++level)
-    if (kept >> level & 1) sides.push_back(1 << level);
-  return {plan.shared, sides};
+    if (choice.levels[0].kept >> level & 1) sides.push_back(1 << level);
+  return {plan.shared, sides, choice.kernels.pixel_bytes, choice.apart};
 }
 
 std::vector<std::string> isa_names() {
@@ -190,9 +195,12 @@ NB_MODULE(_core, m) {
       "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
       "Fills grad_data from grad, each contiguous or with channels last in memory; returns False\n"
       "when an argmax lies outside the map.");
-  m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "argmax"_a, "most_pixels"_a,
-        "How regions of one image would be pooled: whether packed together, and the sides of the\n"
-        "windows kept, which take at most so many pixels in all, or are of one side.");
+  m.def(
+      "plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "channels"_a, "argmax"_a,
+      "room"_a,
+      "How regions of a float32 image would be pooled in so many bytes: whether packed together,\n"
+      "the sides of the windows kept, the bytes of a block's pixel, and whether each thread\n"
+      "packs blocks of its own.");
   m.def("memory", &memory_py, "bytes"_a,
         "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");
   m.def("xla_handlers", &xla_handlers_py,

@@ -67,9 +67,14 @@ def all_digests():
     return {f"{p} {n}": digest(answer(p, t)) for p in PATHS for n, t in zip(NAMES, DTYPES)}  # noqa: B905
 
 
-def planned(rois, height, width, argmax=False, most_pixels=np.inf):
+def planned(rois, height, width, argmax=False):
+    """Whether packed together, and the sides of the windows kept."""
+    return planned_in(np.inf, rois, height, width, 1, argmax)[:2]
+
+
+def planned_in(room, rois, height, width, channels, argmax=False):
     bins = max_bins(np.asarray(rois, np.float32), (1, 1, height, width), (3, 2), 1.0, np.float32)
-    return _core.plan(bins.rows, bins.cols, argmax, most_pixels)
+    return _core.plan(bins.rows, bins.cols, channels, argmax, room)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -91,13 +96,33 @@ def test_where_the_plan_switches():
     # The widest window fits into the narrowest of a region's bins, a third of its side.
     for side, widest in ((2, 1), (4, 2), (12, 4), (24, 8), (48, 16), (100, 32)):
         assert planned([[0, 0, 0, side - 1, side - 1]] * 500, 100, 100)[1] == [widest]
-    # Only what some bins read best is kept, and no more than there is room for.
+    # Only what some bins read best is kept.
     mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 50) for _ in range(2000)]
     assert planned(mixed, 50, 50) == (True, [4, 16])
-    assert planned(mixed, 50, 50, most_pixels=2 * 2500 - 1) == (True, [4])
-    assert planned([[0, 0, 0, 0, 99], *mixed], 50, 50, most_pixels=2499) == (True, [1])
     assert planned([[0, 0, 0, 99, 99]] * 99, 100, 100, argmax=True) == (True, [1])
     assert planned([[0, 200, 200, 300, 300]], 100, 100) == (False, [1])  # nothing to pack
+
+
+@pytest.mark.skipif(_core.isas()[-1] != "avx512", reason="there is one width of blocks")
+def test_how_the_plan_saves_memory(threads):
+    threads(2)
+    mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 50) for _ in range(2000)]
+    level = 50 * 50 * 64
+    # First narrower blocks, then blocks shared by the threads, then fewer levels.
+    for room, *expected in (
+        (4.00, [4, 16], 64, True),
+        (3.99, [4, 16], 32, True),
+        (1.99, [4, 16], 32, False),
+        (0.99, [4, 16], 16, False),
+        (0.49, [4], 16, False),
+        (0.00, [4], 16, False),
+    ):
+        assert planned_in(room * level, mixed, 50, 50, 64) == (True, *expected)
+    # No block is wider than its channels need, and there are enough for both threads, or one.
+    kinds = [planned_in(1e9, mixed, 50, 50, channels)[2:] for channels in (3, 5, 9, 17, 32, 64)]
+    assert kinds == [(16, False), (32, False), (64, False), (32, False), (32, True), (64, True)]
+    threads(1)
+    assert planned_in(2 * level, mixed, 50, 50, 64) == (True, [4, 16], 64, True)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])

@@ -44,10 +44,11 @@ def max_backward(
     """Fills grad_data; returns False when an argmax lies outside the map."""
 
 def plan(
-    rows: NDArray[np.int32], cols: NDArray[np.int32], argmax: bool, most_pixels: float
-) -> tuple[bool, list[int]]:
-    """How regions of one image would be pooled: whether packed together, and the sides of the
-    windows kept, which take at most so many pixels in all, or are of one side.
+    rows: NDArray[np.int32], cols: NDArray[np.int32], channels: int, argmax: bool, room: float
+) -> tuple[bool, list[int], int, bool]:
+    """How regions of a float32 image would be pooled in so many bytes: whether packed together,
+    the sides of the windows kept, the bytes of a block's pixel, and whether each thread packs
+    blocks of its own.
     """
 
 def memory(bytes: int) -> NDArray[np.uint8]:
