@@ -8,7 +8,8 @@
 
 namespace roipool {
 
-constexpr int64_t kLeastChannels = 16;  // summed together
+constexpr int64_t kLeastChannels = 2;  // summed together
+constexpr int64_t kLeastBeside = 16;   // where they lie side by side in memory
 
 bool max_backward(const Isa& isa, const MaxBackward& call) {
   if (call.shape.channels * call.shape.plane() == 0) return true;
@@ -17,14 +18,15 @@ bool max_backward(const Isa& isa, const MaxBackward& call) {
   const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
   const int64_t plane = call.shape.plane(), channels = call.shape.channels;
   const Steps steps = steps_of(call.grad_channels_last, channels, call.bins);
-  // Channels summed together: enough for long reads, as many planes as stay in a core's own
-  // cache, and tasks for all threads.
+  // Channels summed together: as many planes as stay in a core's own cache beside what is read,
+  // and tasks for all threads.
   const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));
-  const int64_t cached = kOwnCache / std::max<int64_t>(1, plane * sum_bytes);
+  const int64_t cached = kOwnCache / 2 / std::max<int64_t>(1, plane * sum_bytes);
   const int64_t shared = call.shape.images * channels / (kTasksPerThread * call.threads);
-  const int64_t group =
-      std::max<int64_t>(1, std::min({std::max<int64_t>(cached, kLeastChannels), shared, channels}));
-  const int64_t groups = ceil_div(channels, group);
+  const int64_t least =
+      call.channels_last || call.grad_channels_last ? kLeastBeside : kLeastChannels;
+  const int64_t most = std::max<int64_t>(1, std::min({std::max(cached, least), shared, channels}));
+  const int64_t groups = ceil_div(channels, most), group = ceil_div(channels, groups);
   const int64_t tasks = call.shape.images * groups;
   const bool in_place = bytes == sum_bytes && !call.channels_last;
   const int64_t scratch = in_place ? 0 : bytes_of(group, plane, sum_bytes);

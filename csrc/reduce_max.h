@@ -239,6 +239,14 @@ struct Brain {
   }
 };
 
+// Asks for memory that is needed soon: processors foresee the rest of a long stretch, but not where
+// the next one begins.
+inline void ask_for(const void* start, int64_t bytes) {
+  constexpr int64_t kLine = 64, kFirst = 16 * kLine;
+  for (int64_t at = 0; at < bytes && at < kFirst; at += kLine)
+    __builtin_prefetch(static_cast<const char*>(start) + at);
+}
+
 // Regions run outermost: a region's gradients for these channels lie near each other in memory.
 // `Last` tells whether the sums of a pixel's channels lie side by side, or those of a plane's
 // pixels.
@@ -246,10 +254,17 @@ template <class G, class Position, bool Last>
 bool add_at_argmax(const Pooled& pooled, const int64_t* list, int64_t count, int64_t channels,
                    int64_t plane, typename G::Sum* sums) {
   const int64_t pixel = Last ? channels : 1, channel = Last ? 1 : plane;
+  const auto* const grad = static_cast<const typename G::Stored*>(pooled.grad);
+  const auto* const argmax = static_cast<const Position*>(pooled.argmax);
+  const int64_t stretch = channels * pooled.bins;
   bool inside = true;
   for (int64_t i = 0; i < count; ++i) {
-    const auto* g = static_cast<const typename G::Stored*>(pooled.grad) + list[i] * pooled.region;
-    const auto* a = static_cast<const Position*>(pooled.argmax) + list[i] * pooled.region;
+    if (i + 1 < count) {
+      ask_for(grad + list[i + 1] * pooled.region, stretch * int64_t(sizeof *grad));
+      ask_for(argmax + list[i + 1] * pooled.region, stretch * int64_t(sizeof *argmax));
+    }
+    const auto* g = grad + list[i] * pooled.region;
+    const auto* a = argmax + list[i] * pooled.region;
     for (int64_t c = 0; c < channels; ++c, g += pooled.steps.channel, a += pooled.bins)
       for (int64_t b = 0; b < pooled.bins; ++b)
         if (const Position at = a[b]; uint64_t(at) < uint64_t(plane))
