@@ -19,16 +19,19 @@ int64_t reach(int level) { return side(level) - 1; }
 
 }  // namespace
 
-int64_t Builder::row_bytes(const Box& box) const {
-  return bytes_of(box.width(), kernels_.pixel_bytes);
+int64_t Builder::row_bytes(const Box& box, int level) const {
+  return bytes_of(box.width(), level > 0 ? kernels_.window_bytes : kernels_.pixel_bytes);
 }
 
-int64_t Builder::level_bytes(const Box& box) const {
-  return bytes_of(box.height(), row_bytes(box));
+int64_t Builder::level_bytes(const Box& box, int level) const {
+  return bytes_of(box.height(), row_bytes(box, level));
 }
 
 int64_t Builder::bytes(const Unit& unit) const {
-  return bytes_of(level_bytes(unit.block.box), std::popcount(unit.kept));
+  int64_t sum = 0;
+  for (int level = 0; level < kLevels; ++level)
+    if (unit.keeps(level)) sum += level_bytes(unit.block.box, level);
+  return sum;
 }
 
 int Builder::channels_from(int64_t channel) const {
@@ -62,8 +65,11 @@ void Builder::lay_out(Unit& unit, void* memory) const {
 
 // Where a level's row is built: what is not kept lies where the next level then takes its place.
 char* Builder::row_of(const Unit& unit, int level, int64_t y) const {
-  const int before = std::popcount(unit.kept & ((1u << level) - 1));
-  return unit.memory + before * level_bytes(unit.block.box) + y * row_bytes(unit.block.box);
+  const Box& box = unit.block.box;
+  char* start = unit.memory;
+  for (int before = 0; before < level; ++before)
+    if (unit.keeps(before)) start += level_bytes(box, before);
+  return start + y * row_bytes(box, level);
 }
 
 void Builder::build(Unit& unit) const {
@@ -111,16 +117,18 @@ bool Builder::pack_rows(const Unit& unit, int64_t y0, int64_t y1, void* to) cons
 // a core's cache. The run above needs this one's first rows for its seam: those that a wider level
 // will replace are saved.
 void Builder::build_rows(Unit& unit, int64_t y0, int64_t y1, char* saved) const {
-  const int64_t row = row_bytes(unit.block.box), height = unit.block.box.height();
-  const int64_t step = std::max(side(unit.top()), kBuiltTogether / row);
+  const Box& box = unit.block.box;
+  const int64_t step = std::max(side(unit.top()), kBuiltTogether / row_bytes(box, unit.top()));
   for (int64_t from = y0; from < y1; from += step) {
     const int64_t to = std::min(from + step, y1);
     if (pack_rows(unit, from, to, row_of(unit, 0, from))) unit.negative_zero = true;
     for (int level = 1; level <= unit.top(); ++level) {
       if (saved && from == y0 && !unit.keeps(level - 1))
-        std::memcpy(saved + reach(level - 1) * row, row_of(unit, level - 1, y0),
-                    std::min(side(level - 1), height - y0) * row);
-      widen_rows(unit, level, std::max(y0, from - reach(level)), to - reach(level));
+        std::memcpy(saved + reach(level - 1) * row_bytes(box, level), row_of(unit, level - 1, y0),
+                    std::min(side(level - 1), box.height() - y0) * row_bytes(box, level - 1));
+      const int64_t begin = std::max(y0, from - reach(level));
+      widen_rows(unit, level, begin, to - reach(level),
+                 row_of(unit, level - 1, begin + side(level - 1)));
     }
   }
 }
@@ -131,35 +139,38 @@ void Builder::build_seam(const Unit& unit, int64_t y1, const char* saved) const 
   for (int level = 1; level <= unit.top(); ++level) {
     const int64_t begin = y1 - reach(level), end = std::min(y1, box.height() - reach(level));
     const int64_t replaced = unit.keeps(level - 1) ? end : std::min(end, y1 - side(level - 1));
-    widen_rows(unit, level, begin, replaced);
+    widen_rows(unit, level, begin, replaced, row_of(unit, level - 1, begin + side(level - 1)));
     if (replaced < end)
-      kernels_.widen(row_of(unit, level - 1, replaced), saved + reach(level - 1) * row_bytes(box),
-                     side(level - 1), end - replaced, box.width(), row_of(unit, level, replaced));
+      widen_rows(unit, level, replaced, end, saved + reach(level - 1) * row_bytes(box, level));
   }
 }
 
 // What each run of rows saves: first those of level 0, then those of level 1, and so on.
 int64_t Builder::saved_bytes(const Unit& unit) const {
   const bool all_kept = std::popcount(unit.kept) > unit.top();
-  return all_kept ? 0 : bytes_of(reach(unit.top()), row_bytes(unit.block.box));
+  return all_kept ? 0 : bytes_of(reach(unit.top()), row_bytes(unit.block.box, unit.top()));
 }
 
-void Builder::widen_rows(const Unit& unit, int level, int64_t y0, int64_t y1) const {
-  kernels_.widen(row_of(unit, level - 1, y0), row_of(unit, level - 1, y0 + side(level - 1)),
-                 side(level - 1), y1 - y0, unit.block.box.width(), row_of(unit, level, y0));
+// Rows [y0, y1) of a level, from those of the one below and others that begin at `bottom`.
+void Builder::widen_rows(const Unit& unit, int level, int64_t y0, int64_t y1,
+                         const void* bottom) const {
+  const Box& box = unit.block.box;
+  const int64_t place = (box.y0 + y0) * call_.shape.width + box.x0;
+  kernels_.widen({row_of(unit, level - 1, y0), bottom, row_of(unit, level, y0), side(level - 1),
+                  y1 - y0, box.width(), place, call_.shape.width});
 }
 
 // Which of two zeros comes first only the map itself can tell.
 bool Builder::take_map(Unit& unit) const {
   unit.block.negative_zero = unit.negative_zero;
   if (!unit.negative_zero || unit.keeps(0)) return false;
-  unit.map = std::make_unique<Workspace>(level_bytes(unit.block.box));
+  unit.map = std::make_unique<Workspace>(level_bytes(unit.block.box, 0));
   unit.block.level[0] = {unit.map->at(0), 1};
   return true;
 }
 
 void Builder::pack_map(const Unit& unit, int64_t y0, int64_t y1) const {
-  pack_rows(unit, y0, y1, unit.map->at(y0 * row_bytes(unit.block.box)));
+  pack_rows(unit, y0, y1, unit.map->at(y0 * row_bytes(unit.block.box, 0)));
 }
 
 }  // namespace roipool

@@ -32,7 +32,7 @@ class Builder {
  public:
   Builder(const MaxForward& call, const MaxKernels& kernels) : call_(call), kernels_(kernels) {}
 
-  int64_t level_bytes(const Box&) const;
+  int64_t level_bytes(const Box&, int level) const;
   int64_t bytes(const Unit&) const;  // of all levels it keeps
 
   // How many channels the block has that starts at `channel`.
@@ -49,13 +49,13 @@ class Builder {
   void build(std::span<Unit>, int threads) const;
 
  private:
-  int64_t row_bytes(const Box&) const;
+  int64_t row_bytes(const Box&, int level) const;
   char* row_of(const Unit&, int level, int64_t y) const;
   bool pack_rows(const Unit&, int64_t y0, int64_t y1, void* to) const;
   void build_rows(Unit&, int64_t y0, int64_t y1, char* saved) const;
   void build_seam(const Unit&, int64_t y1, const char* saved) const;
   int64_t saved_bytes(const Unit&) const;
-  void widen_rows(const Unit&, int level, int64_t y0, int64_t y1) const;
+  void widen_rows(const Unit&, int level, int64_t y0, int64_t y1, const void* bottom) const;
   bool take_map(Unit&) const;
   void pack_map(const Unit&, int64_t y0, int64_t y1) const;
 

@@ -10,7 +10,13 @@ namespace ROIPOOL_ISA {
 
 template <class D, class Key, class Position>
 MaxKernels max_kernels_of() {
-  return {kLanes<Key>, kBlockBytes, pack<D, Key>, widen<Key>, reduce<D, Key, Position>};
+  constexpr bool argmax = !std::is_void_v<Position>;
+  return {kLanes<Key>,
+          kBlockBytes,
+          argmax ? 2 * kBlockBytes : kBlockBytes,
+          pack<D, Key>,
+          argmax ? widen_found<Key> : widen<Key>,
+          reduce<D, Key, Position>};
 }
 
 template <class D>

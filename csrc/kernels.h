@@ -23,7 +23,8 @@ struct Strides {
 };
 
 // One vector of keys per pixel, row by row: the maximum over the window of side x side pixels that
-// starts there; with side 1 the map itself. Windows that reach past the box are undefined.
+// starts there; with side 1 the map itself. Where positions are asked for, a second vector holds
+// those of wider windows. Windows that reach past the box are undefined.
 struct Level {
   const void* windows;
   int64_t side;
@@ -64,19 +65,26 @@ struct Result {
   bool around_caches;  // too large to be read from a cache afterwards
 };
 
+// Rows of a level, to be built from the rows of the one below in which its windows begin and those
+// `side` rows down; perhaps in place of the former.
+struct Widening {
+  const void *top, *bottom;
+  void* next;
+  int64_t side, rows, width;  // side of the windows there are
+  int64_t place, map_width;   // argmax of the first pixel; of two pixels below each other, apart
+};
+
 struct MaxKernels {
-  int lanes;        // channels per block
-  int pixel_bytes;  // of a packed block
+  int lanes;         // channels per block
+  int pixel_bytes;   // of a packed block
+  int window_bytes;  // of a level above it
 
   // Packs rows of a box; `from` is its first pixel in the block's first channel, and memory may be
   // read up to `end`. Returns whether a −0 was among what was read.
   bool (*pack)(const void* from, const void* end, Strides, int channels, int64_t height,
                int64_t width, void* to);
 
-  // Rows of the next level from those of one whose windows have side `side`: the rows its windows
-  // begin in, and those `side` rows below. They may be built in place of the former.
-  void (*widen)(const void* top, const void* bottom, int64_t side, int64_t rows, int64_t width,
-                void* next);
+  void (*widen)(const Widening&);
 
   // All bins of the listed regions, for one block whose first channel is `channel`.
   void (*reduce)(const Block&, const Regions&, const Result&, int64_t channel);

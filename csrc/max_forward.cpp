@@ -45,9 +45,9 @@ class Forward {
 
  private:
   double own_bytes() const {
-    return (double(call_.shape.images * call_.shape.channels) * double(call_.shape.plane()) +
-            double(call_.edges.count) * double(result_.region)) *
-           double(size_of(call_.dtype));
+    const int64_t value = size_of(call_.dtype), position = call_.argmax ? call_.wide ? 8 : 4 : 0;
+    return double(call_.shape.images * call_.shape.channels) * double(call_.shape.plane() * value) +
+           double(call_.edges.count) * double(result_.region * (value + position));
   }
 
   // The memory that packed maps may take, together with their levels.
@@ -84,7 +84,7 @@ class Forward {
       for (int64_t i = 0; i < by_image_.count(image); ++i) {
         const int64_t* region = by_image_.list(image) + i;
         tasks.push_back({image, region, covered(call_.edges, *region)});
-        bytes = std::max(bytes, builder_.level_bytes(tasks.back().box));
+        bytes = std::max(bytes, builder_.level_bytes(tasks.back().box, 0));
       }
     }
     const int64_t blocks = ceil_div(call_.shape.channels, choice_.kernels.lanes);

@@ -74,22 +74,30 @@ void add_reads(Reads& total, const Edges& edges, int64_t region) {
   }
 }
 
-// Costs in reads of a vector: to pack a pixel, to build a window of the next level (in place of the
-// former or beside it), and to write a bin.
-constexpr double kPackCost = 4, kWidenCost = 2.3, kBinCost = 8;
+// Costs in reads of a vector: to pack a pixel, and to write a bin.
+constexpr double kPackCost = 4, kBinCost = 8;
+
+// To build a window of the next level (in place of the former or beside it), and to read one: alone
+// and with its position.
+constexpr double kWidenCost[] = {2.3, 6}, kWindowCost[] = {1, 3};
 
 // Of reducing from the levels kept, and of building them over so many pixels.
-double cost_of(unsigned kept, const Reads& reads, double area) {
+double cost_of(unsigned kept, const Reads& reads, double area, bool argmax) {
   double cost = 0;
   int widest = -1;
   for (int level = 0; level < kLevels; ++level) {
     if (kept >> level & 1) widest = level;
     if (widest >= 0)
-      cost += reads[level][widest];
+      cost += reads[level][widest] * (widest > 0 ? kWindowCost[argmax] : 1);
     else if (reads[level][0] > 0)
       return std::numeric_limits<double>::infinity();
   }
-  return cost + widest * kWidenCost * area;
+  return cost + widest * kWidenCost[argmax] * area;
+}
+
+// What levels take, in the pixels of a packed block.
+double pixels_of(unsigned kept, double area, bool argmax) {
+  return area * (std::popcount(kept) + (argmax ? std::popcount(kept >> 1) : 0));
 }
 
 // What a pixel packed for one region costs, against one packed in a whole map's long rows.
@@ -119,7 +127,7 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
   if (alone == 0) plan.box = {};
   const double area = double(plan.box.area());
   plan.shared = alone * kAloneCost > area;
-  plan.may_widen = plan.shared && !argmax;
+  plan.argmax = argmax;
   plan.other_work = kPackCost * (plan.shared ? area : alone * kAloneCost) +
                     kBinCost * double(count * edges.bins());
   return plan;
@@ -127,14 +135,15 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
 
 namespace {
 
-// Those of the least work that take no more than so many pixels, or are one alone.
+// Those of the least work that take no more than so many pixels, or are one alone. Positions are
+// made from the map's, which then is kept too.
 Levels choose_levels(const ImagePlan& plan, double most_pixels) {
   const double area = double(plan.box.area());
-  Levels best{1, cost_of(1, plan.reads, area)};
-  for (unsigned kept = 2; plan.may_widen && kept < 1u << kLevels; ++kept) {
-    const int count = std::popcount(kept);
-    if (count > 1 && count * area > most_pixels) continue;
-    const double cost = cost_of(kept, plan.reads, area);
+  Levels best{1, cost_of(1, plan.reads, area, plan.argmax)};
+  for (unsigned kept = 2; plan.shared && kept < 1u << kLevels; ++kept) {
+    if (plan.argmax && !(kept & 1)) continue;
+    if (std::popcount(kept) > 1 && pixels_of(kept, area, plan.argmax) > most_pixels) continue;
+    const double cost = cost_of(kept, plan.reads, area, plan.argmax);
     if (cost < best.work) best = {kept, cost};
   }
   best.work += plan.other_work;
@@ -144,32 +153,38 @@ Levels choose_levels(const ImagePlan& plan, double most_pixels) {
 constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done sooner alone
 constexpr double kTogetherCost = 1.3;   // of reading what another core has just written
 
-// What a read of a vector costs, against one of 64 bytes.
-constexpr double read_cost(int bytes) { return bytes >= 64 ? 1 : bytes >= 32 ? 0.62 : 0.5; }
+// What work on a vector costs, against one of 64 bytes: values alone wait for memory.
+double vector_cost(int bytes, bool argmax) {
+  if (bytes >= 64) return 1;
+  return argmax ? 0.85 : bytes >= 32 ? 0.62 : 0.5;
+}
 
+// What to do where a block may take one of so many shares of the room.
 Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
-                 const std::vector<ImagePlan>& plans, double room) {
+                 const std::vector<ImagePlan>& plans, double room, int shares) {
   Choice choice;
   choice.kernels = kernels;
-  const double read = read_cost(kernels.pixel_bytes);
+  const double vector = vector_cost(kernels.pixel_bytes, call.argmax);
   const int64_t blocks = ceil_div(call.shape.channels, kernels.lanes);
   int64_t units = 0;
   double work = 0;
   for (const ImagePlan& plan : plans) {
-    const Levels levels = choose_levels(plan, room / kernels.pixel_bytes);
+    const Levels levels = choose_levels(plan, room / shares / kernels.pixel_bytes);
     choice.levels.push_back(levels);
     work += levels.work * double(blocks);
     if (!plan.shared) continue;
     units += blocks;
-    const double level = double(plan.box.area()) * kernels.pixel_bytes;
-    choice.most = std::max(choice.most, int64_t(level) * std::popcount(levels.kept));
-    choice.crowded |= level * (plan.may_widen ? kLevels : 1) > room;
+    const auto bytes = [&](unsigned kept) {
+      return pixels_of(kept, double(plan.box.area()), plan.argmax) * kernels.pixel_bytes;
+    };
+    choice.most = std::max(choice.most, int64_t(bytes(levels.kept)));
+    choice.crowded |= bytes((1u << kLevels) - 1) > room;
   }
-  choice.threads = int(std::min(double(call.threads), 1 + work * read / kWorkPerThread));
+  choice.threads = int(std::min(double(call.threads), 1 + work * vector / kWorkPerThread));
   choice.apart = units >= 2 * choice.threads && double(choice.most) * choice.threads <= room;
   const bool together = units > 0 && choice.threads > 1 && !choice.apart;
   choice.crowded |= together;
-  choice.cost = work * read * (together ? kTogetherCost : 1);
+  choice.cost = work * vector * (together ? kTogetherCost : 1);
   return choice;
 }
 
@@ -184,11 +199,13 @@ Choice choose(const Isa& best, const MaxForward& call, const std::vector<ImagePl
     const auto narrower = std::next(isa);
     if (narrower != isas.rend() && kernels(narrower).lanes >= call.shape.channels)
       continue;  // lanes without a channel cost as much as others
-    const Choice found = choice_of(kernels(isa), call, plans, room);
-    const bool better =
-        double(choice.most) > room ? found.most < choice.most : found.cost < choice.cost;
-    if (choice.levels.empty() || better) choice = found;
-    if (!found.crowded) break;
+    for (const int shares : {1, call.threads}) {
+      const Choice found = choice_of(kernels(isa), call, plans, room, shares);
+      const bool better =
+          double(choice.most) > room ? found.most < choice.most : found.cost < choice.cost;
+      if (choice.levels.empty() || better) choice = found;
+      if (!found.crowded) return choice;
+    }
   }
   return choice;
 }

@@ -30,7 +30,7 @@ using Reads = std::array<std::array<double, kLevels>, kLevels>;
 struct ImagePlan {
   Box box;             // all that its bins cover
   bool shared = true;  // packed once for all its regions, or anew for each
-  bool may_widen;      // whether wider windows than pixels can serve
+  bool argmax;
   Reads reads{};
   double other_work = 0;
 };

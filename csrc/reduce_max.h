@@ -1,8 +1,8 @@
 // Maximum over integer rectangles of packed blocks, and its transpose.
 //
 // Values alone are read from the widest windows kept that fit in the bin: that they overlap
-// does no harm to a maximum. Positions are found by walking the bin in row-major order, so
-// that the first of equal values wins.
+// does no harm to a maximum. So are positions, but where there are no such windows, or zeros of
+// both signs, by walking the bin in row-major order: the first of equal values wins.
 #pragma once
 
 #include "kernels.h"
@@ -11,20 +11,74 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// The windows twice as wide as those given: each the maximum of four.
+// A maximum of each channel, and the position it stands at.
 template <class Key>
-void widen(const void* top, const void* bottom, int64_t side, int64_t rows, int64_t width,
-           void* next) {
+struct Found {
+  Vec<Key> value, position;
+};
+
+template <class Key>
+ROIPOOL_INLINE Found<Key> load_found(const Key* from) {
+  return {load(from), load(from + kLanes<Key>)};
+}
+
+// Of equal values the first in row-major order.
+template <class Key>
+ROIPOOL_INLINE Found<Key> max(const Found<Key>& a, const Found<Key>& b) {
+  const Vec<Key> second = (b.value > a.value) | ((b.value == a.value) & (b.position < a.position));
+  return {max(a.value, b.value), second ? b.position : a.position};
+}
+
+// The windows twice as wide as those there are: each the maximum of four.
+template <class Key>
+void widen(const Widening& level) {
   constexpr int n = kLanes<Key>;
-  const int64_t windows = width - 2 * side + 1;
-  for (int64_t y = 0; y < rows; ++y) {
-    const Key* upper = static_cast<const Key*>(top) + y * width * n;
-    const Key* lower = static_cast<const Key*>(bottom) + y * width * n;
-    Key* to = static_cast<Key*>(next) + y * width * n;
+  const int64_t windows = level.width - 2 * level.side + 1, right = level.side * n;
+  for (int64_t y = 0; y < level.rows; ++y) {
+    const Key* top = static_cast<const Key*>(level.top) + y * level.width * n;
+    const Key* bottom = static_cast<const Key*>(level.bottom) + y * level.width * n;
+    Key* to = static_cast<Key*>(level.next) + y * level.width * n;
     for (int64_t x = 0; x < windows * n; x += n)
-      store(to + x, max(max(load(upper + x), load(upper + x + side * n)),
-                        max(load(lower + x), load(lower + x + side * n))));
+      store(to + x, max(max(load(top + x), load(top + x + right)),
+                        max(load(bottom + x), load(bottom + x + right))));
   }
+}
+
+// With their positions: those of pixels tell where they are, and come in order.
+template <class Key, bool Pixels>
+void widen_found_in(const Widening& level) {
+  constexpr int n = kLanes<Key>, each = Pixels ? n : 2 * n;
+  const int64_t windows = level.width - 2 * level.side + 1, right = level.side * each;
+  for (int64_t y = 0; y < level.rows; ++y) {
+    const Key* top = static_cast<const Key*>(level.top) + y * level.width * each;
+    const Key* bottom = static_cast<const Key*>(level.bottom) + y * level.width * each;
+    Key* to = static_cast<Key*>(level.next) + y * level.width * 2 * n;
+    int64_t place = level.place + y * level.map_width;
+    for (int64_t x = 0; x < windows; ++x, ++place, top += each, bottom += each, to += 2 * n) {
+      Found<Key> best;
+      if constexpr (Pixels) {
+        best = {load(top), broadcast<Key>(Key(place))};
+        const auto next = [&](const Key* pixel, int64_t at) {
+          const Vec<Key> key = load(pixel);
+          best.position = key > best.value ? broadcast<Key>(Key(at)) : best.position;
+          best.value = max(best.value, key);
+        };
+        next(top + right, place + 1);
+        next(bottom, place + level.map_width);
+        next(bottom + right, place + level.map_width + 1);
+      } else {
+        best = max(max(load_found(top), load_found(top + right)),
+                   max(load_found(bottom), load_found(bottom + right)));
+      }
+      store(to, best.value);
+      store(to + n, best.position);
+    }
+  }
+}
+
+template <class Key>
+void widen_found(const Widening& level) {
+  level.side == 1 ? widen_found_in<Key, true>(level) : widen_found_in<Key, false>(level);
 }
 
 // One axis of a bin: its first pixel in the packed box and where that lies, how many there are, and
@@ -41,11 +95,6 @@ struct Span {
         fitting(size > 0 ? 63 - __builtin_clzll(uint64_t(size)) : -1) {
     if (fitting >= kLevels) fitting = kLevels - 1;
   }
-};
-
-template <class Key>
-struct Found {
-  Vec<Key> value, position;
 };
 
 // Position is the type of an argmax, or void where none is asked for.
@@ -124,16 +173,37 @@ struct MaxReducer {
     return found != 0;
   }
 
+  // As `maximum`, from windows that know their positions.
+  __attribute__((noinline)) Found<Key> found_in(const Level& level, const Span& y,
+                                                const Span& x) const {
+    const int64_t right = (x.size - level.side) * 2 * n, down = (y.size - level.side) * 2 * pitch;
+    const Key* top = static_cast<const Key*>(level.windows) + (y.offset + x.offset) * 2;
+    const Key* const bottom = top + down;
+    Found<Key> best = load_found(top);
+    for (;;) {
+      for (int64_t at = level.side * 2 * n; at < right; at += level.side * 2 * n)
+        best = max(best, load_found(top + at));
+      best = max(best, load_found(top + right));
+      if (top == bottom) break;
+      top = top + level.side * 2 * pitch < bottom ? top + level.side * 2 * pitch : bottom;
+      best = max(best, load_found(top));
+    }
+    if constexpr (D::kIsFloat) best.position |= best.value == Key(D::kNaN);
+    return best;
+  }
+
   ROIPOOL_INLINE Found<Key> find(const Span& y, const Span& x) const {
     if ((y.fitting | x.fitting) < 0)
       return {broadcast<Key>(Key(D::encode(Bits(0)))), broadcast<Key>(-1)};
+    Found<Key> best{};
     if constexpr (kArgmax) {
-      return signed_zeros ? walk<true>(y, x) : walk<false>(y, x);
+      const Level& level = block.level[y.fitting < x.fitting ? y.fitting : x.fitting];
+      best = level.side > 1 ? found_in(level, y, x) : walk<false>(y, x);
     } else {
-      const Vec<Key> best = maximum(y, x);
-      if (signed_zeros && any(best == 0)) return walk<true>(y, x);  // a −0 may have come first
-      return {best, Vec<Key>{}};
+      best.value = maximum(y, x);
     }
+    if (signed_zeros && any(best.value == 0)) return walk<true>(y, x);  // a −0 may have come first
+    return best;
   }
 
   void reduce(const Regions& regions, const Result& result, int64_t channel) const {

@@ -99,7 +99,9 @@ def test_where_the_plan_switches():
     # Only what some bins read best is kept.
     mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 50) for _ in range(2000)]
     assert planned(mixed, 50, 50) == (True, [4, 16])
-    assert planned([[0, 0, 0, 99, 99]] * 99, 100, 100, argmax=True) == (True, [1])
+    # Positions are made from the map's.
+    sides = [planned([[0, 0, 0, 99, 99]] * n, 100, 100, argmax=True)[1] for n in (1, 4, 99, 999)]
+    assert sides == [[1], [1], [1, 8], [1, 32]]
     assert planned([[0, 200, 200, 300, 300]], 100, 100) == (False, [1])  # nothing to pack
 
 
@@ -125,24 +127,32 @@ def test_how_the_plan_saves_memory(threads):
     assert planned_in(2 * level, mixed, 50, 50, 64) == (True, [4, 16], 64, True)
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("height", [50, 131, 290])  # rows are cut among threads
 def test_every_choice_of_levels(dtype, height):
-    """As positions, which are found without levels, have them; with zeros of both signs too."""
     rng = np.random.default_rng(height)
-    data = normal_maps(rng, (1, 3, height, 70), dtype)
-    zeros = np.minimum(data, dtype(0))
-    zeros[rng.random(data.shape) < 0.5] *= dtype(0)  # −0 where it was negative
+    shape = (1, 3, height, 70)
+    ties = rng.integers(0, 3, shape).astype(dtype)
+    zeros = np.minimum(normal_maps(rng, shape, dtype), dtype(0))
+    zeros[rng.random(shape) < 0.5] *= dtype(0)  # −0 where it was negative
+    kinds = [normal_maps(rng, shape, dtype), odd_maps(rng, shape, dtype), ties, zeros]
     seen = set()
     for sides in itertools.product((1, 2, 5, 11, 22, 40), repeat=2):
         size = rng.choice(sides, (1500, 2)) * [2, 3]
         corner = np.floor(rng.random((1500, 2)) * np.maximum([70, height] - size, 1))
         rois = np.concatenate([np.zeros((1500, 1)), corner, corner + size - 1], axis=1)
-        seen.add(str(planned(rois, height, 70)))
-        for maps in (data, zeros):
-            expected, _ = roipool.roi_pool(maps, rois, (3, 2), return_argmax=True)
-            assert_same_bits(roipool.roi_pool(maps, rois, (3, 2)), expected)
-    assert len(seen) > 9
+        seen |= {str(planned(rois, height, 70, argmax)) for argmax in (False, True)}
+        maps = kinds[rng.integers(4)]
+        values, argmax = roipool.roi_pool(maps, rois, (3, 2), return_argmax=True)
+        assert_same_bits(roipool.roi_pool(maps, rois, (3, 2)), values)
+        expected, expected_argmax = reference.roi_pool(maps, rois[::150], (3, 2), 1.0)
+        assert_same_bits(values[::150], expected)
+        assert_same_bits(argmax[::150], expected_argmax)
+        wide = np.empty(argmax.shape, np.int64)
+        bins = max_bins(rois, shape, (3, 2), 1.0, maps.dtype)
+        _core.max_forward(maps.dtype.name, bits(maps), *bins, bits(np.empty_like(values)), wide)
+        assert_same_bits(wide.astype(argmax.dtype), argmax)
+    assert len(seen) > 12
 
 
 MEMORY = """if True:
