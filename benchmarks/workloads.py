@@ -93,6 +93,7 @@ def _all() -> Iterable[Workload]:
     yield _TRAIN
     yield replace(_TRAIN, name="train_backward", mode="backward")
     yield _FPN
+    yield replace(_FPN, name="fpn_train", regions=512, mode="train")
     for count in (1, 8):
         yield replace(_SMALL, name=f"small_{count}", regions=count)
     for side in (8, 32, 128, 400):
@@ -109,7 +110,7 @@ def _all() -> Iterable[Workload]:
 
 
 WORKLOADS = {workload.name: workload for workload in _all()}
-MAIN = ["fast_rcnn", "fast_rcnn_backward", "train", "fpn", "small_1", "small_8"]
+MAIN = ["fast_rcnn", "fast_rcnn_backward", "train", "fpn", "fpn_train", "small_1", "small_8"]
 
 
 def chosen(names: Iterable[str]) -> list[Workload]:

@@ -13,8 +13,8 @@ constexpr int64_t kLeastRun = 2;  // rows packed in one task, in sides of the wi
 
 int64_t side(int level) { return int64_t(1) << level; }
 
-// How many more rows a window of the level has than one, and how many a row's windows of all
-// narrower levels have together.
+// How many rows a window of the level has below its first: as many as the narrower windows' sides
+// come to together.
 int64_t reach(int level) { return side(level) - 1; }
 
 }  // namespace
