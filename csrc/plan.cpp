@@ -153,10 +153,11 @@ Levels choose_levels(const ImagePlan& plan, double most_pixels) {
 constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done sooner alone
 constexpr double kTogetherCost = 1.3;   // of reading what another core has just written
 
-// What work on a vector costs, against one of 64 bytes: values alone wait for memory.
-double vector_cost(int bytes, bool argmax) {
+// What work on a vector costs, against one of 64 bytes. Values alone, from blocks that no core's
+// own cache holds, wait for memory.
+double vector_cost(int bytes, bool waits) {
   if (bytes >= 64) return 1;
-  return argmax ? 0.85 : bytes >= 32 ? 0.62 : 0.5;
+  return !waits ? 0.85 : bytes >= 32 ? 0.62 : 0.5;
 }
 
 // What to do where a block may take one of so many shares of the room.
@@ -164,7 +165,6 @@ Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
                  const std::vector<ImagePlan>& plans, double room, int shares) {
   Choice choice;
   choice.kernels = kernels;
-  const double vector = vector_cost(kernels.pixel_bytes, call.argmax);
   const int64_t blocks = ceil_div(call.shape.channels, kernels.lanes);
   int64_t units = 0;
   double work = 0;
@@ -180,11 +180,14 @@ Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
     choice.most = std::max(choice.most, int64_t(bytes(levels.kept)));
     choice.crowded |= bytes((1u << kLevels) - 1) > room;
   }
+  const double vector = vector_cost(kernels.pixel_bytes, !call.argmax && choice.most > kOwnCache);
   choice.threads = int(std::min(double(call.threads), 1 + work * vector / kWorkPerThread));
-  choice.apart = units >= 2 * choice.threads && double(choice.most) * choice.threads <= room;
-  const bool together = units > 0 && choice.threads > 1 && !choice.apart;
-  choice.crowded |= together;
-  choice.cost = work * vector * (together ? kTogetherCost : 1);
+  const int64_t least = plans.size() > 1 ? 2 * choice.threads : choice.threads;  // may be unequal
+  choice.apart = units >= least && double(choice.most) * choice.threads <= room;
+  const int64_t together = choice.apart ? units % choice.threads : choice.threads > 1 ? units : 0;
+  choice.crowded |= together > 0;
+  choice.cost = work * vector;
+  if (together > 0) choice.cost *= 1 + (kTogetherCost - 1) * double(together) / double(units);
   return choice;
 }
 

@@ -108,23 +108,26 @@ def test_where_the_plan_switches():
 @pytest.mark.skipif(_core.isas()[-1] != "avx512", reason="there is one width of blocks")
 def test_how_the_plan_saves_memory(threads):
     threads(2)
-    mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 50) for _ in range(2000)]
-    level = 50 * 50 * 64
+    mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 200) for _ in range(9000)]
     # First narrower blocks, then blocks shared by the threads, then fewer levels.
-    for room, *expected in (
-        (4.00, [4, 16], 64, True),
-        (3.99, [4, 16], 32, True),
-        (1.99, [4, 16], 32, False),
-        (0.99, [4, 16], 16, False),
+    for levels, *expected in (
+        (4.00, [4, 32], 64, True),
+        (3.99, [4, 32], 32, True),
+        (1.99, [4, 32], 32, False),
+        (0.99, [4, 32], 16, False),
         (0.49, [4], 16, False),
         (0.00, [4], 16, False),
     ):
-        assert planned_in(room * level, mixed, 50, 50, 64) == (True, *expected)
+        assert planned_in(levels * 200 * 200 * 64, mixed, 200, 200, 64) == (True, *expected)
+    # What a core's own cache holds is shared before it is narrower.
+    small = [[0, 0, 0, side - 1, side - 1] for side in (12, 50) for _ in range(2000)]
+    assert planned_in(4.00 * 50 * 50 * 64, small, 50, 50, 64) == (True, [4, 16], 64, True)
+    assert planned_in(3.99 * 50 * 50 * 64, small, 50, 50, 64) == (True, [4, 16], 64, False)
     # No block is wider than its channels need, and there are enough for both threads, or one.
-    kinds = [planned_in(1e9, mixed, 50, 50, channels)[2:] for channels in (3, 5, 9, 17, 32, 64)]
-    assert kinds == [(16, False), (32, False), (64, False), (32, False), (32, True), (64, True)]
+    kinds = [planned_in(1e9, small, 50, 50, channels)[2:] for channels in (3, 5, 9, 17, 64)]
+    assert kinds == [(16, False), (32, False), (64, False), (64, True), (64, True)]
     threads(1)
-    assert planned_in(2 * level, mixed, 50, 50, 64) == (True, [4, 16], 64, True)
+    assert planned_in(2 * 200 * 200 * 64, mixed, 200, 200, 64) == (True, [4, 32], 64, True)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
