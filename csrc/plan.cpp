@@ -154,7 +154,8 @@ constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done so
 constexpr double kTogetherCost = 1.3;   // of reading what another core has just written
 
 // What work on a vector costs, against one of 64 bytes. Values alone, from blocks that no core's
-// own cache holds, wait for memory.
+// own cache holds, wait for memory, of which channels-last maps have as many lines for narrow
+// blocks.
 double vector_cost(int bytes, bool waits) {
   if (bytes >= 64) return 1;
   return !waits ? 0.85 : bytes >= 32 ? 0.62 : 0.5;
@@ -180,7 +181,8 @@ Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
     choice.most = std::max(choice.most, int64_t(bytes(levels.kept)));
     choice.crowded |= bytes((1u << kLevels) - 1) > room;
   }
-  const double vector = vector_cost(kernels.pixel_bytes, !call.argmax && choice.most > kOwnCache);
+  const double vector = vector_cost(
+      kernels.pixel_bytes, !call.argmax && choice.most > kOwnCache && call.strides.channel != 1);
   choice.threads = int(std::min(double(call.threads), 1 + work * vector / kWorkPerThread));
   const int64_t least = plans.size() > 1 ? 2 * choice.threads : choice.threads;  // may be unequal
   choice.apart = units >= least && double(choice.most) * choice.threads <= room;
