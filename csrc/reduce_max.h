@@ -1,8 +1,8 @@
 // Maximum over integer rectangles of packed blocks, and its transpose.
 //
-// Values alone are read from the widest windows kept that fit in the bin: that they overlap
-// does no harm to a maximum. So are positions, but where there are no such windows, or zeros of
-// both signs, by walking the bin in row-major order: the first of equal values wins.
+// A bin is read from the widest windows kept that fit in it: that they overlap does no harm to a
+// maximum. Of equal values the first in row-major order wins: windows that know their positions
+// see to that, and where there are none, or zeros of both signs, a walk through the bin's pixels.
 #pragma once
 
 #include "kernels.h"
@@ -176,16 +176,16 @@ struct MaxReducer {
   // As `maximum`, from windows that know their positions.
   __attribute__((noinline)) Found<Key> found_in(const Level& level, const Span& y,
                                                 const Span& x) const {
-    const int64_t right = (x.size - level.side) * 2 * n, down = (y.size - level.side) * 2 * pitch;
+    const int64_t step = level.side * 2 * n, drop = level.side * 2 * pitch;
+    const int64_t right = (x.size - level.side) * 2 * n;
     const Key* top = static_cast<const Key*>(level.windows) + (y.offset + x.offset) * 2;
-    const Key* const bottom = top + down;
+    const Key* const bottom = top + (y.size - level.side) * 2 * pitch;
     Found<Key> best = load_found(top);
     for (;;) {
-      for (int64_t at = level.side * 2 * n; at < right; at += level.side * 2 * n)
-        best = max(best, load_found(top + at));
+      for (int64_t at = step; at < right; at += step) best = max(best, load_found(top + at));
       best = max(best, load_found(top + right));
       if (top == bottom) break;
-      top = top + level.side * 2 * pitch < bottom ? top + level.side * 2 * pitch : bottom;
+      top = top + drop < bottom ? top + drop : bottom;
       best = max(best, load_found(top));
     }
     if constexpr (D::kIsFloat) best.position |= best.value == Key(D::kNaN);
