@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "plan.h"
 #include "threads.h"
 
 namespace roipool {
@@ -28,10 +29,8 @@ int64_t Builder::level_bytes(const Box& box, int level) const {
 }
 
 int64_t Builder::bytes(const Unit& unit) const {
-  int64_t sum = 0;
-  for (int level = 0; level < kLevels; ++level)
-    if (unit.keeps(level)) sum += level_bytes(unit.block.box, level);
-  return sum;
+  const Box& box = unit.block.box;
+  return bytes_of(box.height(), box.width(), bytes_a_pixel(kernels_, unit.kept));
 }
 
 int Builder::channels_from(int64_t channel) const {
@@ -66,10 +65,8 @@ void Builder::lay_out(Unit& unit, void* memory) const {
 // Where a level's row is built: what is not kept lies where the next level then takes its place.
 char* Builder::row_of(const Unit& unit, int level, int64_t y) const {
   const Box& box = unit.block.box;
-  char* start = unit.memory;
-  for (int before = 0; before < level; ++before)
-    if (unit.keeps(before)) start += level_bytes(box, before);
-  return start + y * row_bytes(box, level);
+  const unsigned before = unit.kept & ((1u << level) - 1);
+  return unit.memory + box.area() * bytes_a_pixel(kernels_, before) + y * row_bytes(box, level);
 }
 
 void Builder::build(Unit& unit) const {

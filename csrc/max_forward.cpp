@@ -32,8 +32,7 @@ class Forward {
                 call.edges.count * call.shape.channels * call.edges.bins() * size_of(call.dtype) >
                     kCachedResult} {
     for (int64_t image = 0; image < call.shape.images; ++image)
-      plans_.push_back(
-          plan_image(call.edges, by_image_.list(image), by_image_.count(image), call.argmax));
+      plans_.push_back(plan_image(call.edges, by_image_.list(image), by_image_.count(image)));
     choice_ = choose(isa, call, plans_, room());
   }
 

@@ -95,11 +95,6 @@ double cost_of(unsigned kept, const Reads& reads, double area, bool argmax) {
   return cost + widest * kWidenCost[argmax] * area;
 }
 
-// What levels take, in the pixels of a packed block.
-double pixels_of(unsigned kept, double area, bool argmax) {
-  return area * (std::popcount(kept) + (argmax ? std::popcount(kept >> 1) : 0));
-}
-
 // What a pixel packed for one region costs, against one packed in a whole map's long rows.
 constexpr double kAloneCost = 1.5;
 
@@ -112,7 +107,7 @@ Box covered(const Edges& edges, int64_t region) {
   return {y.begin, x.begin, y.end, x.end};
 }
 
-ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, bool argmax) {
+ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count) {
   ImagePlan plan;
   plan.box = {INT32_MAX, INT32_MAX, 0, 0};
   double alone = 0;  // pixels packed when each region is packed by itself
@@ -127,23 +122,27 @@ ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count, boo
   if (alone == 0) plan.box = {};
   const double area = double(plan.box.area());
   plan.shared = alone * kAloneCost > area;
-  plan.argmax = argmax;
   plan.other_work = kPackCost * (plan.shared ? area : alone * kAloneCost) +
                     kBinCost * double(count * edges.bins());
   return plan;
 }
 
+int64_t bytes_a_pixel(const MaxKernels& kernels, unsigned kept) {
+  return int64_t(kept & 1) * kernels.pixel_bytes +
+         int64_t(std::popcount(kept >> 1)) * kernels.window_bytes;
+}
+
 namespace {
 
-// Those of the least work that take no more than so many pixels, or are one alone. Positions are
+// Those of the least work that take no more than so many bytes, or are one alone. Positions are
 // made from the map's, which then is kept too.
-Levels choose_levels(const ImagePlan& plan, double most_pixels) {
+Levels choose_levels(const ImagePlan& plan, const MaxKernels& kernels, bool argmax, double most) {
   const double area = double(plan.box.area());
-  Levels best{1, cost_of(1, plan.reads, area, plan.argmax)};
+  Levels best{1, cost_of(1, plan.reads, area, argmax)};
   for (unsigned kept = 2; plan.shared && kept < 1u << kLevels; ++kept) {
-    if (plan.argmax && !(kept & 1)) continue;
-    if (std::popcount(kept) > 1 && pixels_of(kept, area, plan.argmax) > most_pixels) continue;
-    const double cost = cost_of(kept, plan.reads, area, plan.argmax);
+    if (argmax && !(kept & 1)) continue;
+    if (std::popcount(kept) > 1 && area * double(bytes_a_pixel(kernels, kept)) > most) continue;
+    const double cost = cost_of(kept, plan.reads, area, argmax);
     if (cost < best.work) best = {kept, cost};
   }
   best.work += plan.other_work;
@@ -170,13 +169,13 @@ Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
   int64_t units = 0;
   double work = 0;
   for (const ImagePlan& plan : plans) {
-    const Levels levels = choose_levels(plan, room / shares / kernels.pixel_bytes);
+    const Levels levels = choose_levels(plan, kernels, call.argmax, room / shares);
     choice.levels.push_back(levels);
     work += levels.work * double(blocks);
     if (!plan.shared) continue;
     units += blocks;
     const auto bytes = [&](unsigned kept) {
-      return pixels_of(kept, double(plan.box.area()), plan.argmax) * kernels.pixel_bytes;
+      return double(plan.box.area()) * double(bytes_a_pixel(kernels, kept));
     };
     choice.most = std::max(choice.most, int64_t(bytes(levels.kept)));
     choice.crowded |= bytes((1u << kLevels) - 1) > room;

@@ -30,17 +30,19 @@ using Reads = std::array<std::array<double, kLevels>, kLevels>;
 struct ImagePlan {
   Box box;             // all that its bins cover
   bool shared = true;  // packed once for all its regions, or anew for each
-  bool argmax;
   Reads reads{};
   double other_work = 0;
 };
-ImagePlan plan_image(const Edges&, const int64_t* list, int64_t count, bool argmax);
+ImagePlan plan_image(const Edges&, const int64_t* list, int64_t count);
 
 // Bit i of `kept`: whether windows of side 2^i are kept to reduce from (kernels.h).
 struct Levels {
   unsigned kept;
   double work;  // with the plan's other work
 };
+
+// What they take for each pixel of a packed box.
+int64_t bytes_a_pixel(const MaxKernels&, unsigned kept);
 
 // What kernels to take, which levels to build with them, and who builds them. Blocks of many
 // channels take the least time, those of few the least memory: there may be room for more levels,

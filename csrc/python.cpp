@@ -151,7 +151,7 @@ std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray rows, EdgeArray 
   call.argmax = argmax ? &call : nullptr;  // is only asked whether it is there
   call.threads = default_threads();
   const RegionsByImage by_image(image.data(), count, 1);
-  const ImagePlan plan = plan_image(call.edges, by_image.list(0), count, argmax);
+  const ImagePlan plan = plan_image(call.edges, by_image.list(0), count);
   const Choice choice = choose(chosen_isa(), call, {plan}, room);
   std::vector<int> sides;
   for (int level = 0; level < kLevels; ++level)

@@ -110,6 +110,11 @@ struct MaxReducer {
   const int64_t pitch = block.box.width() * n;
   const bool signed_zeros = D::kIsFloat && block.negative_zero;
 
+  // The widest windows kept that fit in a bin.
+  ROIPOOL_INLINE const Level& widest(const Span& y, const Span& x) const {
+    return block.level[y.fitting < x.fitting ? y.fitting : x.fitting];
+  }
+
   ROIPOOL_INLINE const Key* corner(const Level& level, const Span& y, const Span& x) const {
     return static_cast<const Key*>(level.windows) + y.offset + x.offset;
   }
@@ -117,7 +122,7 @@ struct MaxReducer {
   // The widest windows kept that fit, two by two, each row and column's last ending with the bin;
   // where the bin is longer than two, all that lie between.
   ROIPOOL_INLINE Vec<Key> maximum(const Span& y, const Span& x) const {
-    const Level& level = block.level[y.fitting < x.fitting ? y.fitting : x.fitting];
+    const Level& level = widest(y, x);
     const int64_t side = level.side;
     const int64_t right = (x.size - side) * n;
     const Key* const top = corner(level, y, x);
@@ -197,7 +202,7 @@ struct MaxReducer {
       return {broadcast<Key>(Key(D::encode(Bits(0)))), broadcast<Key>(-1)};
     Found<Key> best{};
     if constexpr (kArgmax) {
-      const Level& level = block.level[y.fitting < x.fitting ? y.fitting : x.fitting];
+      const Level& level = widest(y, x);
       best = level.side > 1 ? found_in(level, y, x) : walk<false>(y, x);
     } else {
       best.value = maximum(y, x);
