@@ -12,6 +12,7 @@ distributed = pytest.importorskip("distributed", reason="Dask's distributed is n
 
 import roipool
 from cases import assert_same_bits, random_boxes
+from process_memory import forget_most_resident, most_resident
 
 SHAPE = (1, 8, 4096, 4096)
 TILE = (1, 8, 512, 512)
@@ -44,17 +45,6 @@ def whole_maps():
     return data
 
 
-def peak_of_resident_bytes():
-    """Since the process began, or since this was forgotten."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
-def forget_peak():
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak_of_resident_bytes()
-
-
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
 def test_two_workers_have_the_bits_of_one_process_in_little_memory():
     rng = np.random.default_rng(0)
@@ -72,9 +62,9 @@ def test_two_workers_have_the_bits_of_one_process_in_little_memory():
                 lazy = roipool.roi_pool(lazy_maps(), rois, (2, 1), return_argmax=True)
             few = roipool.roi_pool(lazy_maps(), rows[:10], 2)
             few.compute()
-            before = client.run(forget_peak)
+            before = client.run(forget_most_resident)
             actual = dask.compute(*lazy)
-            after = client.run(peak_of_resident_bytes)
+            after = client.run(most_resident)
             assert max(after[worker] - before[worker] for worker in before) < MOST
     expected = roipool.roi_pool(whole_maps(), rows, (2, 1), return_argmax=True)
     for array, wanted in zip(actual, expected, strict=True):

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import roipool
+from process_memory import resident
 from tensors import some_boxes, some_maps
 
 
@@ -50,22 +51,19 @@ def test_threads_at_once():
         assert all(map(torch.equal, actual, expected[i % 4]))
 
 
-def resident_bytes():
-    pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * 4096
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/smaps_rollup").exists(), reason="memory is read from /proc"
+)
 def test_many_calls_leave_nothing():
     data, rois = some_maps((1, 8, 16, 16)).requires_grad_(), some_boxes(1, 16, 16)
 
     def growth(calls):
-        before = resident_bytes()
+        before = resident()
         for _ in range(calls):
             values = roipool.roi_pool(data, rois, 7)
             torch.autograd.grad(values.sum(), data)
         gc.collect()
-        return resident_bytes() - before
+        return resident() - before
 
     # What a call leaves shows each time; what else the process does, a thread of a library that
     # an earlier test started say, now and then: 2.6 MB were seen.
