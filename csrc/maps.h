@@ -1,0 +1,60 @@
+// Feature maps as the caller's arrays hold them: arrays of images of one size each, one dtype and
+// one number of channels for all. Regions count the images through all arrays.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace roipool {
+
+// In elements, of any sign.
+struct Strides {
+  int64_t image, channel, row, column;
+};
+
+// One image.
+struct Map {
+  char* start;
+  int64_t height, width;
+  Strides strides;
+  int64_t plane() const { return height * width; }
+};
+
+struct MapArray {
+  char* start;
+  int64_t images, height, width;
+  Strides strides;
+  int64_t first = 0;  // its first image, counted through all arrays
+};
+
+class Maps {
+ public:
+  Maps(std::vector<MapArray> arrays, int64_t channels, int64_t itemsize)
+      : arrays_(std::move(arrays)), channels_(channels), itemsize_(itemsize) {
+    for (MapArray& array : arrays_) {
+      array.first = images_;
+      images_ += array.images;
+    }
+  }
+  int64_t images() const { return images_; }
+  int64_t channels() const { return channels_; }
+  const std::vector<MapArray>& arrays() const { return arrays_; }
+  const MapArray& array_of(int64_t image) const {
+    if (arrays_.size() == 1) return arrays_[0];
+    const auto after = std::upper_bound(arrays_.begin(), arrays_.end(), image,
+                                        [](int64_t i, const MapArray& a) { return i < a.first; });
+    return *(after - 1);
+  }
+  Map at(int64_t image) const {
+    const MapArray& array = array_of(image);
+    const int64_t offset = (image - array.first) * array.strides.image * itemsize_;
+    return {array.start + offset, array.height, array.width, array.strides};
+  }
+
+ private:
+  std::vector<MapArray> arrays_;
+  int64_t channels_, itemsize_, images_ = 0;
+};
+
+}  // namespace roipool
