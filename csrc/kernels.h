@@ -9,6 +9,20 @@ namespace roipool {
 
 enum class DType { float16, bfloat16, float32, float64, int8, uint8, int16, int32 };
 
+inline int64_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::int8:
+    case DType::uint8: return 1;
+    case DType::float16:
+    case DType::bfloat16:
+    case DType::int16: return 2;
+    case DType::float32:
+    case DType::int32: return 4;
+    case DType::float64: return 8;
+  }
+  __builtin_unreachable();
+}
+
 // An integer rectangle of a feature map, ends exclusive.
 struct Box {
   int64_t y0 = 0, x0 = 0, y1 = 0, x1 = 0;

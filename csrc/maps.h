@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
-namespace roipool {
+#include "kernels.h"
 
-// In elements, of any sign.
-struct Strides {
-  int64_t image, channel, row, column;
-};
+namespace roipool {
 
 // One image.
 struct Map {

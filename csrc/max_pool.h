@@ -58,20 +58,6 @@ bool max_backward(const Isa&, const MaxBackward&);
 inline constexpr int64_t kOwnCache = 1 << 20;  // what stays in a core's own cache
 inline constexpr int64_t kTasksPerThread = 4;
 
-inline int64_t size_of(DType dtype) {
-  switch (dtype) {
-    case DType::int8:
-    case DType::uint8: return 1;
-    case DType::float16:
-    case DType::bfloat16:
-    case DType::int16: return 2;
-    case DType::float32:
-    case DType::int32: return 4;
-    case DType::float64: return 8;
-  }
-  __builtin_unreachable();
-}
-
 // How a region's values or gradients lie.
 inline Steps steps_of(bool channels_last, int64_t channels, int64_t bins) {
   return channels_last ? Steps{1, channels} : Steps{bins, 1};

@@ -2,12 +2,15 @@
 #include <cxxabi.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 #include <unistd.h>
 
+#include <span>
+#include <vector>
+
+#include "call.h"
 #include "geometry.h"
 #include "isa.h"
 #include "max_pool.h"
@@ -24,31 +27,7 @@ using namespace nb::literals;
 namespace roipool {
 namespace {
 
-// Half types travel as 16-bit integers (NumPy has no bfloat16), so the dtype is told by name.
-using Input = nb::ndarray<nb::ro, nb::device::cpu>;
-using Output = nb::ndarray<nb::device::cpu, nb::c_contig>;
 using EdgeArray = nb::ndarray<const int32_t, nb::ndim<3>, nb::device::cpu, nb::c_contig>;
-using ImageArray = nb::ndarray<const int32_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
-
-DType dtype_named(const std::string& name) {
-  static const std::pair<const char*, DType> kNames[] = {
-      {"float16", DType::float16}, {"bfloat16", DType::bfloat16}, {"float32", DType::float32},
-      {"float64", DType::float64}, {"int8", DType::int8},         {"uint8", DType::uint8},
-      {"int16", DType::int16},     {"int32", DType::int32}};
-  for (const auto& [known, dtype] : kNames)
-    if (name == known) return dtype;
-  throw nb::type_error(("no kernel for dtype " + name).c_str());
-}
-
-// Contiguous, or with channels last in memory.
-using Output4 = nb::ndarray<nb::device::cpu, nb::ndim<4>>;
-using Input4 = nb::ndarray<nb::ro, nb::device::cpu, nb::ndim<4>>;
-
-template <class Array>
-bool channels_last(const Array& array) {
-  return array.stride(1) == 1 && array.shape(2) * array.shape(3) > 1;
-}
-
 using RoisArray = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
 using IntOutput = nb::ndarray<int32_t, nb::device::cpu, nb::c_contig>;
 
@@ -94,43 +73,85 @@ class WithoutGil {
   PyThreadState* state_;
 };
 
-int threads_or_default(int threads) { return threads > 0 ? threads : default_threads(); }
+using Entries = std::span<PyObject*>;
 
-void max_forward_py(const std::string& dtype, Input data, ImageArray image, EdgeArray rows,
-                    EdgeArray cols, Output4 values, std::optional<Output> argmax, int threads) {
-  const MaxForward call{dtype_named(dtype),
-                        data.data(),
-                        {int64_t(data.shape(0)), int64_t(data.shape(1)), int64_t(data.shape(2)),
-                         int64_t(data.shape(3))},
-                        {data.stride(0), data.stride(1), data.stride(2), data.stride(3)},
-                        {int64_t(image.shape(0)), image.data(), rows.data(), cols.data(),
-                         int64_t(rows.shape(1)), int64_t(cols.shape(1))},
-                        values.data(),
-                        argmax ? argmax->data() : nullptr,
-                        argmax && argmax->itemsize() == 8,
-                        threads_or_default(threads),
-                        channels_last(values)};
-  const WithoutGil release;
-  max_forward(chosen_isa(), call);
+bool is_several(PyObject* object) { return PyList_Check(object) || PyTuple_Check(object); }
+
+Entries entries_of(PyObject* several) {
+  return {PySequence_Fast_ITEMS(several), std::size_t(PySequence_Fast_GET_SIZE(several))};
 }
 
-bool max_backward_py(const std::string& dtype, Input4 grad, Input argmax, ImageArray image,
-                     Output4 grad_data, int threads) {
-  const MaxBackward call{dtype_named(dtype),
-                         grad.data(),
-                         argmax.data(),
-                         argmax.itemsize() == 8,
-                         image.data(),
-                         int64_t(grad.shape(0)),
-                         int64_t(grad.shape(2) * grad.shape(3)),
-                         grad_data.data(),
-                         {int64_t(grad_data.shape(0)), int64_t(grad_data.shape(1)),
-                          int64_t(grad_data.shape(2)), int64_t(grad_data.shape(3))},
-                         threads_or_default(threads),
-                         channels_last(grad),
-                         channels_last(grad_data)};
+// The memory of a call's arrays, held while it lives. Half types come as 16-bit integers, since
+// no buffer knows bfloat16.
+class Operands {
+ public:
+  // The entries are arrays, lists or tuples of arrays, or None.
+  Operands(Entries inputs, Entries results) : Operands() {  // so that an error releases
+    const std::size_t count = arrays_in(inputs) + arrays_in(results);
+    buffers_.reserve(count);  // what points into them must stay true
+    arrays_.reserve(count);
+    operands_.reserve(inputs.size() + results.size());
+    for (PyObject* input : inputs) take(input, false);
+    for (PyObject* result : results) take(result, true);
+  }
+  ~Operands() {
+    for (Py_buffer& buffer : buffers_) PyBuffer_Release(&buffer);
+  }
+  Operands(const Operands&) = delete;
+  Operands& operator=(const Operands&) = delete;
+
+  std::span<const Operand> all() const { return operands_; }
+
+ private:
+  Operands() = default;
+
+  static std::size_t arrays_in(Entries entries) {
+    std::size_t count = 0;
+    for (PyObject* entry : entries) count += is_several(entry) ? entries_of(entry).size() : 1;
+    return count;
+  }
+
+  void take(PyObject* entry, bool to_write) {
+    const std::size_t before = arrays_.size();
+    if (is_several(entry))
+      for (PyObject* array : entries_of(entry)) take_array(array, to_write);
+    else if (entry != Py_None)
+      take_array(entry, to_write);
+    operands_.emplace_back(arrays_.data() + before, arrays_.size() - before);
+  }
+
+  void take_array(PyObject* object, bool to_write) {
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(object, &buffer, PyBUF_STRIDES | (to_write ? PyBUF_WRITABLE : 0)))
+      throw nb::python_error();
+    buffers_.push_back(buffer);
+    if (buffer.ndim > 4) throw nb::value_error("expected arrays of at most 4 axes");
+    Array array{buffer.buf, buffer.itemsize, buffer.ndim, {}, {}};
+    for (int i = 0; i < buffer.ndim; ++i) {
+      if (buffer.strides[i] % buffer.itemsize)
+        throw nb::value_error("expected strides of whole elements");
+      array.shape[i] = buffer.shape[i];
+      array.strides[i] = buffer.strides[i] / buffer.itemsize;
+    }
+    arrays_.push_back(array);
+  }
+
+  std::vector<Py_buffer> buffers_;
+  std::vector<Array> arrays_;
+  std::vector<Operand> operands_;
+};
+
+bool run_py(const char* kernel, const char* dtype, nb::handle inputs, nb::handle results,
+            int threads) {
+  if (!is_several(inputs.ptr()) || !is_several(results.ptr()))
+    throw nb::type_error("expected inputs and results as lists or tuples");
+  const Operands operands(entries_of(inputs.ptr()), entries_of(results.ptr()));
+  const auto all = operands.all();
+  const std::size_t count = entries_of(inputs.ptr()).size();
+  const Call call{dtype_named(dtype), all.first(count), all.subspan(count), threads};
+  const KernelFunction run = kernel_named(kernel).run;
   const WithoutGil release;
-  return max_backward(chosen_isa(), call);
+  return run(call);
 }
 
 nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
@@ -185,16 +206,9 @@ NB_MODULE(_core, m) {
         "in_double"_a, "image"_a.noconvert(), "rows"_a.noconvert(), "cols"_a.noconvert(),
         "Fills image, rows and cols as geometry.max_bins does, from float32 or float64 rois;\n"
         "returns whether every row is a region.");
-  m.def("max_forward", &max_forward_py, "dtype"_a, "data"_a.noconvert(), "image"_a.noconvert(),
-        "rows"_a.noconvert(), "cols"_a.noconvert(), "values"_a.noconvert(),
-        "argmax"_a.noconvert().none(), "threads"_a = 0,
-        "Fills values, contiguous or with channels last in memory, and, unless None, argmax\n"
-        "with the maximum of each bin.");
-  m.def(
-      "max_backward", &max_backward_py, "dtype"_a, "grad"_a.noconvert(), "argmax"_a.noconvert(),
-      "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
-      "Fills grad_data from grad, each contiguous or with channels last in memory; returns False\n"
-      "when an argmax lies outside the map.");
+  m.def("run", &run_py, "kernel"_a, "dtype"_a, "inputs"_a, "results"_a, "threads"_a = 0,
+        "Runs a kernel on arrays in the order of kernels.py; feature maps may be a list of them.\n"
+        "Returns False when an argmax lies outside its map.");
   m.def(
       "plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "channels"_a, "argmax"_a,
       "room"_a,

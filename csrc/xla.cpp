@@ -1,19 +1,18 @@
 // Calls from programs that XLA compiled: unpacks buffers, calls.
 #include "xla.h"
 
+#include <exception>
 #include <new>
+#include <vector>
 
-#include "isa.h"
-#include "max_pool.h"
+#include "call.h"
 #include "memory.h"
-#include "threads.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace roipool {
 namespace {
 
 namespace ffi = xla::ffi;
-using Ints = ffi::Buffer<ffi::S32>;
 
 DType dtype_of(const ffi::AnyBuffer& buffer) {
   switch (buffer.element_type()) {
@@ -28,70 +27,64 @@ DType dtype_of(const ffi::AnyBuffer& buffer) {
   }
 }
 
-Shape shape_of(const ffi::AnyBuffer& maps) {
-  const auto n = maps.dimensions();
-  return {n[0], n[1], n[2], n[3]};
-}
-
-// XLA's results lie in fresh memory, where small pages would cost as much time as the pooling.
-void* memory_of(ffi::AnyBuffer result) {
-  ask_for_huge_pages(result.untyped_data(), result.size_bytes());
-  return result.untyped_data();
-}
-
-template <class Work>
-ffi::Error run(const Work& work) {
-  try {
-    work();
-    return ffi::Error::Success();
-  } catch (const std::bad_alloc&) {
-    return {ffi::ErrorCode::kResourceExhausted, "roipool: out of memory"};
+Array array_of(const ffi::AnyBuffer& buffer) {
+  const auto sizes = buffer.dimensions();
+  Array array{buffer.untyped_data(),
+              int64_t(ffi::ByteWidth(buffer.element_type())),
+              int(sizes.size()),
+              {},
+              {}};
+  for (int64_t axis = array.axes, stride = 1; axis-- > 0; stride *= sizes[axis]) {
+    array.shape[axis] = sizes[axis];
+    array.strides[axis] = stride;
   }
+  return array;
 }
 
-// With a second result for argmax, or without.
-ffi::Error forward(ffi::AnyBuffer data, Ints image, Ints rows, Ints cols, ffi::RemainingRets rets) {
-  auto values = rets.get<ffi::AnyBuffer>(0);
-  auto argmax = rets.get<ffi::AnyBuffer>(1);
-  const Shape shape = shape_of(data);
-  const bool asked = argmax.has_value();
-  const MaxForward call{dtype_of(data),
-                        data.untyped_data(),
-                        shape,
-                        {shape.channels * shape.plane(), shape.plane(), shape.width, 1},
-                        {image.dimensions()[0], image.typed_data(), rows.typed_data(),
-                         cols.typed_data(), rows.dimensions()[1], cols.dimensions()[1]},
-                        memory_of(**values),
-                        asked ? memory_of(**argmax) : nullptr,
-                        asked && (*argmax)->element_type() == ffi::S64,
-                        default_threads()};
-  return run([&] { max_forward(chosen_isa(), call); });
+// Operands one after the other; where the feature maps are, there are several arrays.
+std::vector<Operand> grouped(const std::vector<Array>& arrays, int place, std::size_t maps) {
+  std::vector<Operand> operands;
+  for (std::size_t at = 0; at < arrays.size() || int(operands.size()) == place;) {
+    const std::size_t count = int(operands.size()) == place ? maps : 1;
+    operands.emplace_back(arrays.data() + at, count);
+    at += count;
+  }
+  return operands;
 }
 
-// A position outside the map is no position: nothing can be raised for a value of a program.
-ffi::Error backward(ffi::AnyBuffer grad, ffi::AnyBuffer argmax, Ints image,
-                    ffi::Result<ffi::AnyBuffer> grad_data) {
-  const auto n = grad.dimensions();
-  const MaxBackward call{dtype_of(grad),        grad.untyped_data(),
-                         argmax.untyped_data(), argmax.element_type() == ffi::S64,
-                         image.typed_data(),    n[0],
-                         n[2] * n[3],           memory_of(*grad_data),
-                         shape_of(*grad_data),  default_threads()};
-  return run([&] { max_backward(chosen_isa(), call); });
+// The attributes: which kernel, and how many arrays its feature maps are. A position outside the
+// map is no position: nothing can be raised for a value of a program.
+ffi::Error run(ffi::RemainingArgs args, ffi::RemainingRets rets, std::string_view name,
+               int64_t maps) try {
+  const Kernel& kernel = kernel_named(name);
+  std::vector<Array> inputs, results;
+  for (std::size_t i = 0; i < args.size(); ++i)
+    inputs.push_back(array_of(*args.get<ffi::AnyBuffer>(i)));
+  for (std::size_t i = 0; i < rets.size(); ++i) {
+    ffi::AnyBuffer result = **rets.get<ffi::AnyBuffer>(i);
+    // It lies in fresh memory, where small pages would cost as much time as the pooling.
+    ask_for_huge_pages(result.untyped_data(), result.size_bytes());
+    results.push_back(array_of(result));
+  }
+  const auto input_operands = grouped(inputs, kernel.maps, std::size_t(maps));
+  const auto result_operands = grouped(results, kernel.maps < 0 ? 0 : -1, std::size_t(maps));
+  kernel.run({dtype_of(*args.get<ffi::AnyBuffer>(0)), input_operands, result_operands, 0});
+  return ffi::Error::Success();
+} catch (const std::bad_alloc&) {
+  return {ffi::ErrorCode::kResourceExhausted, "roipool: out of memory"};
+} catch (const std::exception& error) {
+  return {ffi::ErrorCode::kInvalidArgument, error.what()};
 }
 
 XLA_FFI_DEFINE_HANDLER(
-    forward_handler, forward,
-    ffi::Ffi::Bind().Arg<ffi::AnyBuffer>().Arg<Ints>().Arg<Ints>().Arg<Ints>().RemainingRets());
-XLA_FFI_DEFINE_HANDLER(
-    backward_handler, backward,
-    ffi::Ffi::Bind().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>().Arg<Ints>().Ret<ffi::AnyBuffer>());
+    run_handler, run,
+    ffi::Ffi::Bind().RemainingArgs().RemainingRets().Attr<std::string_view>("kernel").Attr<int64_t>(
+        "maps"));
 
 }  // namespace
 
 std::vector<std::pair<const char*, void*>> xla_handlers() {
-  return {{"max_forward", reinterpret_cast<void*>(forward_handler)},
-          {"max_backward", reinterpret_cast<void*>(backward_handler)}};
+  return {{"run", reinterpret_cast<void*>(run_handler)}};
 }
 
 }  // namespace roipool

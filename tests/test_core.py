@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 
 import roipool
-from cases import DTYPES, FLOATS, NAMES, assert_same_bits, normal_maps, odd_maps, random_boxes
+from cases import (
+    DTYPES,
+    FLOATS,
+    NAMES,
+    assert_same_bits,
+    layouts,
+    normal_maps,
+    odd_maps,
+    random_boxes,
+)
 from process_memory import lazily_freed, resident
 from roipool import _core, reference
 from roipool.bins import max_bins
@@ -153,7 +162,8 @@ def test_every_choice_of_levels(dtype, height):
         assert_same_bits(argmax[::150], expected_argmax)
         wide = np.empty(argmax.shape, np.int64)
         bins = max_bins(rois, shape, (3, 2), 1.0, maps.dtype)
-        _core.max_forward(maps.dtype.name, bits(maps), *bins, bits(np.empty_like(values)), wide)
+        results = bits(np.empty_like(values)), wide
+        _core.run("max", maps.dtype.name, (bits(maps), *bins), results)
         assert_same_bits(wide.astype(argmax.dtype), argmax)
     assert len(seen) > 12
 
@@ -246,14 +256,40 @@ def test_channels_last(dtype, pooled_size, channels, large):
     values = np.empty((len(rois), *pooled_size, channels), dtype).transpose(0, 3, 1, 2)
     positions = np.zeros_like(argmax)
     for given in (None, positions):
-        _core.max_forward(data.dtype.name, bits(data), *bins, bits(values), given)
+        _core.run("max", data.dtype.name, (bits(data), *bins), (bits(values), given))
         assert_same_bits(values, expected)
     assert_same_bits(positions, argmax)
     if dtype in FLOATS:
         grad_data = np.empty_like(data)
-        at = (bits(values), argmax, bins.image, bits(grad_data))
-        assert _core.max_backward(data.dtype.name, *at)
+        inputs = bits(values), bins.image, argmax
+        assert _core.run("max_add", data.dtype.name, inputs, (bits(grad_data),))
         assert_same_bits(grad_data, roipool.roi_pool_backward(expected, argmax, rois, data.shape))
+
+
+@pytest.mark.parametrize("position", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", FLOATS, ids=NAMES[:4])
+def test_reading_at_argmax(dtype, position):
+    """From maps of several sizes and any layout; what was not pooled is zero."""
+    rng = np.random.default_rng(3)
+    maps = [odd_maps(rng, (1, 67, 5, 9), dtype), odd_maps(rng, (2, 67, 8, 3), dtype)]
+    image = np.array([1, -1, 0, 2, 0], np.int32)
+    argmax = rng.integers(-1, 24, (5, 67, 2, 3), position)
+    expected = np.zeros(argmax.shape, dtype)
+    planes = [m.reshape(67, -1) for several in maps for m in several]
+    for k, at in np.ndenumerate(argmax):
+        if image[k[0]] >= 0 and at >= 0:
+            expected[k] = planes[image[k[0]]][k[1], at]
+    for name, first in layouts(maps[0]).items():
+        if name.startswith(("unaligned", "byte", "one channel")):
+            continue
+        data = [bits(first), bits(maps[1])]
+        pooled = np.full_like(expected, np.nan)
+        last = np.full((5, 2, 3, 67), np.nan, dtype).transpose(0, 3, 1, 2)
+        for out in (pooled, last):
+            assert _core.run("max_read", pooled.dtype.name, (data, image, argmax), (bits(out),))
+            assert_same_bits(out, expected)
+    argmax[4, 66, 0, 1] = 45
+    assert not _core.run("max_read", pooled.dtype.name, (data, image, argmax), (bits(out),))
 
 
 @pytest.mark.parametrize("path", PATHS)

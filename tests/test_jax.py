@@ -191,9 +191,9 @@ def lowered(platform):
 
 
 def test_the_platform_chooses_the_lowering():
-    assert set(_core.xla_handlers()) == {"max_forward", "max_backward"}
-    calls = re.findall(r"roipool_max_\w+", lowered("cpu"))
-    assert calls == ["roipool_max_forward", "roipool_max_backward"]
+    assert set(_core.xla_handlers()) == {"run"}
+    calls = re.findall(r"kernel = \"(\w+)\"", lowered("cpu"))
+    assert calls == ["max", "max_add"]
     for platform in ("cuda", "rocm", "tpu"):
         assert "custom_call" not in lowered(platform)
 
@@ -240,7 +240,7 @@ def test_a_program_for_any_number_of_regions():
 
     count = export.symbolic_shape("K")[0]
     shapes = jax.ShapeDtypeStruct((2, 3, 9, 9), "float32"), jax.ShapeDtypeStruct((count, 5), "f4")
-    targets = [export.DisabledSafetyCheck.custom_call("roipool_max_forward")]
+    targets = [export.DisabledSafetyCheck.custom_call("roipool_run")]
     program = export.export(
         jax.jit(lambda x, r: roipool.roi_pool(x, r, 2)), disabled_checks=targets
     )

@@ -70,7 +70,7 @@ def test_each_device_pools_what_it_has(by, data, rois):
 
     for program in (forward, gradient):
         text = program.lower(*placed).compile().as_text()
-        assert "roipool_max_forward" in text
+        assert "roipool_run" in text
         assert "all-gather" not in text
         assert ("all-reduce" in text) == (by == "regions" and program is gradient)
 

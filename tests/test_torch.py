@@ -173,9 +173,9 @@ def test_argmax_is_kept_for_a_gradient_only(mode, monkeypatch):
     from roipool import _core
 
     argmax = []
-    forward = _core.max_forward
+    forward = _core.run
     monkeypatch.setattr(
-        _core, "max_forward", lambda *args: (argmax.append(args[6] is not None), forward(*args))
+        _core, "run", lambda *args: (argmax.append(args[3][1] is not None), forward(*args))
     )
     data = some_maps()
     roipool.roi_pool(data, some_boxes(), 2)
@@ -189,10 +189,8 @@ def test_no_more_threads_than_either_allows(threads, monkeypatch):
     from roipool import _core
 
     asked = []
-    forward = _core.max_forward
-    monkeypatch.setattr(
-        _core, "max_forward", lambda *args: (asked.append(args[-1]), forward(*args))
-    )
+    forward = _core.run
+    monkeypatch.setattr(_core, "run", lambda *args: (asked.append(args[-1]), forward(*args)))
     before = torch.get_num_threads()
     for torchs, ours in ((1, 3), (3, 1), (3, 2)):
         torch.set_num_threads(torchs)

@@ -1,5 +1,6 @@
 """The native core: kernels over integer rectangles. They check nothing: a door does."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,30 +19,19 @@ def max_bins(
     returns whether every row is a region.
     """
 
-def max_forward(
+def run(
+    kernel: str,
     dtype: str,
-    data: NDArray[Any],
-    image: NDArray[Any],
-    rows: NDArray[Any],
-    cols: NDArray[Any],
-    values: NDArray[Any],
-    argmax: NDArray[Any] | None,
-    threads: int = 0,
-) -> None:
-    """Fills values and, unless None, argmax with the maximum of each bin.
-
-    threads = 0 takes the default.
-    """
-
-def max_backward(
-    dtype: str,
-    grad: NDArray[Any],
-    argmax: NDArray[Any],
-    image: NDArray[Any],
-    grad_data: NDArray[Any],
+    inputs: Sequence[Any],
+    results: Sequence[Any],
     threads: int = 0,
 ) -> bool:
-    """Fills grad_data; returns False when an argmax lies outside the map."""
+    """Runs a kernel on arrays in the order of kernels.py; feature maps may be a list of them.
+
+    Half types travel as 16-bit integers, so `dtype` names the features' own. Results behind the
+    first may be left out, or None. threads = 0 takes the default. Returns False when an argmax
+    lies outside its map.
+    """
 
 def plan(
     rows: NDArray[np.int32], cols: NDArray[np.int32], channels: int, argmax: bool, room: float

@@ -29,7 +29,7 @@ def roi_pool(
         argmax = _result(given_argmax, shape, argmax_dtype(height * width), data, values)
 
     edges = bins.max_bins(rows, data.shape, pooled_size, spatial_scale, data.dtype)
-    _core.max_forward(data.dtype.name, bits(data), *edges, bits(values), argmax)
+    _core.run("max", data.dtype.name, (bits(data), *edges), (bits(values), argmax))
     return values if argmax is None else (values, argmax)
 
 
@@ -44,13 +44,10 @@ def roi_pool_backward(
     checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
     image = bins.image_index(rows, images)
     grad_data = _result(out, data_shape, grad.dtype, grad, argmax)
-    inside = _core.max_backward(
-        grad.dtype.name,
-        bits(np.ascontiguousarray(boxes.as_native(grad))),
-        np.require(argmax, np.int32 if argmax.dtype == np.int32 else np.int64, ["C", "A"]),
-        image,
-        bits(grad_data),
-    )
+    grad = bits(np.ascontiguousarray(boxes.as_native(grad)))
+    position = np.int32 if argmax.dtype == np.int32 else np.int64
+    argmax = np.require(argmax, position, ["C", "A"])
+    inside = _core.run("max_add", grad_data.dtype.name, (grad, image, argmax), (bits(grad_data),))
     checks.refuse_argmax_outside(inside, height, width)
     return grad_data
 
@@ -62,7 +59,7 @@ def max_of_bins(
     shape = (len(edges.image), data.shape[1], edges.rows.shape[1], edges.cols.shape[1])
     values = memory.empty(shape, data.dtype)
     argmax = None if positions is None else memory.empty(shape, np.dtype(positions))
-    _core.max_forward(data.dtype.name, bits(data), *edges, bits(values), argmax)
+    _core.run("max", data.dtype.name, (bits(data), *edges), (bits(values), argmax))
     return values, argmax
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
@@ -105,16 +106,23 @@ mlir.register_lowering(gather_p, mlir.lower_fun(kernels.gather, multiple_results
 mlir.register_lowering(scatter_p, mlir.lower_fun(kernels.scatter, multiple_results=False))
 
 
-def _call(target: str) -> Any:
-    return lambda ctx, *operands, **_: jax.ffi.ffi_lowering(target)(ctx, *operands)
+def _pool_call(ctx: Any, *operands: Any, argmax: bool) -> Any:
+    return _call(ctx, *operands, kernel="max", maps=np.int64(1))
 
 
+def _scatter_call(ctx: Any, grad: Any, argmax: Any, image: Any, *, data_shape: Any) -> Any:
+    aval, position, index = ctx.avals_in
+    ctx = ctx.replace(avals_in=[aval, index, position])
+    return _call(ctx, grad, image, argmax, kernel="max_add", maps=np.int64(1))
+
+
+_call = jax.ffi.ffi_lowering("roipool_run")
 _handlers = _core.xla_handlers()
 for _name, _handler in _handlers.items():
     jax.ffi.register_ffi_target(f"roipool_{_name}", _handler, platform="cpu")
 if _handlers:
-    mlir.register_lowering(pool_p, _call("roipool_max_forward"), "cpu")
-    mlir.register_lowering(scatter_p, _call("roipool_max_backward"), "cpu")
+    mlir.register_lowering(pool_p, _pool_call, "cpu")
+    mlir.register_lowering(scatter_p, _scatter_call, "cpu")
 else:  # built without XLA's headers: chunks that stay in a core's own cache
     _pool = partial(kernels.pool, chunk=2**16)
     mlir.register_lowering(pool_p, mlir.lower_fun(_pool, multiple_results=True), "cpu")

@@ -114,7 +114,8 @@ class RoiPool(mx.operator.CustomOp):
             self.winners = argmax, self._pool(in_data, np.empty_like(grad), argmax)
         argmax, image = self.winners
         with _written(in_grad[0], req[0]) as grad_data:
-            _core.max_backward(grad.dtype.name, bits(grad), argmax, image, bits(grad_data))
+            inputs = bits(grad), image, argmax
+            _core.run("max_add", grad.dtype.name, inputs, (bits(grad_data),))
         with _written(in_grad[1], req[1]) as grad_rois:
             grad_rois.fill(0)
 
@@ -125,7 +126,8 @@ class RoiPool(mx.operator.CustomOp):
         image, rows, cols = bins.max_bins(
             rois, data.shape, self.pooled_size, self.spatial_scale, data.dtype, refuse=False
         )
-        _core.max_forward(data.dtype.name, bits(data), image, rows, cols, bits(values), argmax)
+        inputs = bits(data), image, rows, cols
+        _core.run("max", data.dtype.name, inputs, (bits(values), argmax))
         return image
 
 

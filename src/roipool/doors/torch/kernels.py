@@ -49,9 +49,8 @@ def _fill(
         np.float64 if data.dtype == torch.float64 else np.float32,
     )
     argmax_memory = None if argmax is None else _bits(argmax)
-    _core.max_forward(
-        NAMES[data.dtype], _bits(data), *edges, _bits(values), argmax_memory, _threads()
-    )
+    results = _bits(values), argmax_memory
+    _core.run("max", NAMES[data.dtype], (_bits(data), *edges), results, _threads())
 
 
 def _backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
@@ -67,14 +66,12 @@ def _backward_out(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor)
 
 def _scatter(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> None:
     images, _, height, width = grad_data.shape
-    inside = _core.max_backward(
-        NAMES[grad.dtype],
+    inputs = (
         _bits(grad if _channels_last(grad) else grad.contiguous()),
-        _bits(argmax.contiguous()),
         bins.image_index(_numbers(rois), images),
-        _bits(grad_data),
-        _threads(),
+        _bits(argmax.contiguous()),
     )
+    inside = _core.run("max_add", NAMES[grad.dtype], inputs, (_bits(grad_data),), _threads())
     checks.refuse_argmax_outside(inside, height, width)
 
 

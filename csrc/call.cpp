@@ -1,0 +1,66 @@
+#include "call.h"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace roipool {
+namespace {
+
+constexpr Kernel kKernels[] = {
+    {"max", max_call, 0},
+    {"max_read", max_read_call, 0},
+    {"max_add", max_add_call, -1},
+};
+
+constexpr std::pair<std::string_view, DType> kDTypes[] = {
+    {"float16", DType::float16}, {"bfloat16", DType::bfloat16}, {"float32", DType::float32},
+    {"float64", DType::float64}, {"int8", DType::int8},         {"uint8", DType::uint8},
+    {"int16", DType::int16},     {"int32", DType::int32}};
+
+}  // namespace
+
+const Kernel& kernel_named(std::string_view name) {
+  for (const Kernel& kernel : kKernels)
+    if (kernel.name == name) return kernel;
+  throw std::invalid_argument("no kernel " + std::string(name));
+}
+
+DType dtype_named(std::string_view name) {
+  for (const auto& [known, dtype] : kDTypes)
+    if (name == known) return dtype;
+  throw std::invalid_argument("no kernel for dtype " + std::string(name));
+}
+
+void* contiguous(const Array& array) {
+  int64_t size = 1, stride = 1;
+  bool whole = true;
+  for (int i = array.axes; i-- > 0; stride *= array.shape[i]) {
+    whole = whole && (array.shape[i] == 1 || array.strides[i] == stride);
+    size *= array.shape[i];
+  }
+  if (!whole && size > 0) throw std::invalid_argument("expected a C-contiguous array");
+  return array.start;
+}
+
+const int32_t* whole_numbers(const Array& array) {
+  if (array.itemsize != 4) throw std::invalid_argument("expected an array of int32");
+  return static_cast<const int32_t*>(contiguous(array));
+}
+
+Maps maps_of(const Operand& operand, int64_t channels, DType dtype) {
+  std::vector<MapArray> arrays;
+  arrays.reserve(operand.size());
+  for (const Array& a : operand) {
+    if (a.axes != 4 || a.shape[1] != channels || a.itemsize != size_of(dtype))
+      throw std::invalid_argument("expected feature maps of one dtype and number of channels");
+    arrays.push_back({static_cast<char*>(a.start),
+                      a.shape[0],
+                      a.shape[2],
+                      a.shape[3],
+                      {a.strides[0], a.strides[1], a.strides[2], a.strides[3]}});
+  }
+  return {std::move(arrays), channels, size_of(dtype)};
+}
+
+}  // namespace roipool
