@@ -44,14 +44,77 @@ def axis_bins(c1, c2, length, count, spatial_scale, F):
     return bins
 
 
-def is_region(roi, images, spatial_scale, F):
-    """Whether a row is a region; any other row gives zeros and argmax −1."""
+def is_region(roi, images, spatial_scale, F, s=None):
+    """Whether a row is a region; any other row gives zeros and argmax −1.
+
+    The scale `s` is rounded through float32 unless given.
+    """
+    s = F(np.float32(spatial_scale)) if s is None else s
     index, *corners = roi
     if not (index >= 0 and index < images and index == math.floor(index)):
         return False
     limit = np.finfo(F).max / 8  # a product beyond counts as infinite
     with np.errstate(over="ignore", invalid="ignore"):
-        return all(abs(F(c) * F(np.float32(spatial_scale))) <= limit for c in corners)
+        return all(abs(F(c) * s) <= limit for c in corners)
+
+
+def sample_taps(c1, c2, length, count, spatial_scale, sampling_ratio, aligned, F):
+    """The bins of one region along one axis: the weight of each pixel, how these move with c1 and
+    c2, and the number of samples that they are sums of.
+    """
+    s, offset = F(spatial_scale), F(0.5 if aligned else 0)
+    start = F(c1) * s - offset
+    size = (F(c2) * s - offset) - start
+    clamped = not aligned and size < 1
+    step = F(1 if clamped else size) / F(count)
+    samples = sampling_ratio if sampling_ratio > 0 else max(math.ceil(step), 0)
+
+    def position(p, i):
+        return (start + F(p) * step) + ((F(i) + F(0.5)) * step) / F(samples)
+
+    bins = []
+    for p in range(count):
+        weights, slopes = {}, {}
+        for i, times in inside(lambda i, p=p: position(p, i), samples, length):
+            q = min(max(position(p, i), F(0)), F(length - 1))
+            k = math.floor(q)
+            t = (p + (i + 0.5) / samples) / count  # from one end of the region to the other
+            reach = 0 if clamped else s
+            moves = 0 <= position(p, i) < length - 1
+            for pixel, weight, sign in ((k, 1 - (q - k), -1), (k + 1, q - k, 1)):
+                if pixel < length:
+                    weights[pixel] = weights.get(pixel, 0) + times * weight
+                    slope = np.array([s - reach * t, reach * t]) * (sign * moves * times)
+                    slopes[pixel] = slopes.get(pixel, 0) + slope
+        bins.append((weights, slopes))
+    return bins, samples
+
+
+def inside(position, samples, length):
+    """The samples that count, in either order along the axis, and how many lie at each position:
+    far from the map, where floats are far apart, many do.
+    """
+
+    def first(reached):
+        low, high = 0, samples
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if reached(position(middle)) else (middle + 1, high)
+        return low
+
+    if length == 0 or samples == 0:
+        return
+    if position(0) <= position(samples - 1):
+        i, stop = first(lambda x: x >= -1), first(lambda x: x > length)
+        past = lambda x, at: x > at  # noqa: E731
+    else:
+        i, stop = first(lambda x: x <= length), first(lambda x: x < -1)
+        past = lambda x, at: x < at  # noqa: E731
+    while i < stop:
+        here = position(i)
+        after = min(first(lambda x, here=here: past(x, here)), stop)
+        yield i, after - i
+        i = after
 
 
 def bin_max(plane, rows, cols):
@@ -101,3 +164,55 @@ def roi_pool_backward(grad, argmax, rois, data_shape):
         if argmax[k, c, i, j] >= 0:
             total[int(rois[k][0]), c, argmax[k, c, i, j]] += grad[k, c, i, j]
     return total.reshape(data_shape).astype(grad.dtype)
+
+
+def align_axes(roi, data_shape, pooled_size, spatial_scale, sampling_ratio, aligned, F):
+    """Bins of one region along y and along x, and the divisor of their sums."""
+    x1, y1, x2, y2 = roi[1:]
+    options = spatial_scale, sampling_ratio, aligned, F
+    y, of_y = sample_taps(y1, y2, data_shape[2], pooled_size[0], *options)
+    x, of_x = sample_taps(x1, x2, data_shape[3], pooled_size[1], *options)
+    return y, x, max(of_y * of_x, 1)
+
+
+def roi_align(data, rois, pooled_size, spatial_scale, sampling_ratio, aligned):
+    """Mean of each bin's samples, of rows [image, x1, y1, x2, y2]: (K, C, h, w)."""
+    F = float_type(data.dtype, rois.dtype)
+    sums = np.float64 if data.dtype == np.float64 else np.float32
+    out = np.zeros((len(rois), data.shape[1], *pooled_size), sums)
+    for k, roi in enumerate(rois):
+        if not is_region(roi, len(data), spatial_scale, F, F(spatial_scale)):
+            continue
+        plane = data[int(roi[0])].astype(sums)
+        y, x, samples = align_axes(
+            roi, data.shape, pooled_size, spatial_scale, sampling_ratio, aligned, F
+        )
+        for i, j in np.ndindex(*pooled_size):
+            for row, of_row in y[i][0].items():
+                for col, of_col in x[j][0].items():
+                    if of_row and of_col:  # a weight of 0 is no tap
+                        out[k, :, i, j] += of_row * of_col / samples * plane[:, row, col]
+    return out.astype(data.dtype)
+
+
+def roi_align_backward(grad, data, rois, spatial_scale, sampling_ratio, aligned):
+    """The gradients of `roi_align` for data, summed region by region, and for rois."""
+    F = float_type(data.dtype, rois.dtype)
+    sums = np.float64 if data.dtype == np.float64 else np.float32
+    of_data, of_rois = np.zeros(data.shape, sums), np.zeros(rois.shape, sums)
+    for k, roi in enumerate(rois):
+        if not is_region(roi, len(data), spatial_scale, F, F(spatial_scale)):
+            continue
+        n, g = int(roi[0]), grad[k].astype(sums)
+        y, x, samples = align_axes(
+            roi, data.shape, grad.shape[2:], spatial_scale, sampling_ratio, aligned, F
+        )
+        for i, j in np.ndindex(*grad.shape[2:]):
+            for row, of_row in y[i][0].items():
+                for col, of_col in x[j][0].items():
+                    if of_row and of_col:
+                        of_data[n, :, row, col] += of_row * of_col / samples * g[:, i, j]
+                    value = np.sum(g[:, i, j] * data[n, :, row, col].astype(sums)) / samples
+                    of_rois[k, [1, 3]] += value * of_row * x[j][1][col]
+                    of_rois[k, [2, 4]] += value * of_col * y[i][1][row]
+    return of_data.astype(grad.dtype), of_rois.astype(rois.dtype)

@@ -1,0 +1,67 @@
+"""Regions as integer rectangles: the bins of ROIPooling."""
+
+from typing import Any, NamedTuple
+
+from roipool.geometry.regions import Array, Axis, Maps, along, clip, float_type, quotient, scaled
+
+
+class Bins(NamedTuple):
+    """The bins of K regions; a row that is no region has only empty ones.
+
+    Attributes:
+        image: (K,) int32 index of the feature map; −1 for a row that is no region.
+        y_bins: (K, P_h, 2) int32 begin and end of each bin along y, inside [0, H].
+        x_bins: (K, P_w, 2) int32 begin and end of each bin along x, inside [0, W].
+    """
+
+    image: Array
+    y_bins: Array
+    x_bins: Array
+
+
+def max_bins(
+    xp: Any, rois: Array, maps: Maps, pooled_size: tuple[int, int], data_dtype: Any
+) -> Bins:
+    """Corners rounded half away from zero, both ends inclusive.
+
+    `rois` is (K, 5), in image pixels, of any real dtype.
+    """
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    image, axes = scaled(xp, rois, maps, dtype, scale_type=xp.float32)
+    bins = (_axis_bins(xp, axis, count) for axis, count in zip(axes, pooled_size, strict=True))
+    return Bins(image, *bins)
+
+
+def _axis_bins(xp: Any, axis: Axis, count: int) -> Array:
+    begin, end = round_half_away(xp, axis.begin), round_half_away(xp, axis.end)
+    size = inclusive_size(xp, begin, end)
+    step = quotient(xp, size, count)
+    part = xp.arange(count + 1, dtype=size.dtype)
+    edges = part[None, :] * step[:, None]
+    offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
+    begin = begin[:, None, None]
+    # Exact wherever the sum lies inside the map, as long as the map's length is exact in the type.
+    if axis.longest > 2**24:
+        offsets, begin = (xp.asarray(v, dtype=xp.float64) for v in (offsets, begin))
+    return xp.asarray(clip(xp, offsets + begin, along(axis.length, 2)), dtype=xp.int32)
+
+
+def round_half_away(xp: Any, value: Array) -> Array:
+    """Round as C does. The usual floor(|v| + 0.5) is wrong at 0.49999997; doubling is exact."""
+    size = xp.abs(value)
+    return xp.sign(value) * (xp.floor(size * 2) - xp.floor(size))
+
+
+def inclusive_size(xp: Any, begin: Array, end: Array) -> Array:
+    """max(end − begin + 1, 1) of integers held as floats, rounded once.
+
+    Rounding the difference and then the sum would be twice. `lost` is what the difference lost
+    (Knuth's two-sum), so `near + (lost + 1)` rounds once, but for one case: where `lost` is half a
+    unit of `near` the + 1 is what breaks the tie, and may be too small to be seen.
+    """
+    near = end - begin
+    back = near - end
+    lost = (end - (near - back)) - (begin + back)
+    above = near + lost * 2
+    size = xp.where((lost > 0) & (above - near == lost * 2), above, near + (lost + 1))
+    return xp.where(size < 1, xp.ones_like(size), size)

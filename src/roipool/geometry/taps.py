@@ -1,0 +1,225 @@
+"""Regions as weighted pixels along each axis: the sample points of roi_align, merged by pixel."""
+
+from typing import Any, NamedTuple
+
+from roipool.geometry.regions import (
+    Array,
+    Axis,
+    Maps,
+    along,
+    clip,
+    float_type,
+    product,
+    quotient,
+    scaled,
+)
+
+# Samples of an adaptive grid are at least half a pixel apart, or one a bin: at most 4 weigh on a
+# pixel, and one more on either side may be there by rounding.
+NEAR = 6
+
+
+class Taps(NamedTuple):
+    """The bins of K regions: along x as along y. A tap of weight 0 reads nothing.
+
+    Attributes:
+        image: (K,) int32 index of the feature map; −1 for a row that is no region.
+        y_weight: (Y,) weight of each tap of all bins, in the type of sums.
+        y_taps: (K, P_h, 2) int32 where each bin's taps begin and end among them.
+        y_pixel: (Y,) int32 the row that each tap reads; of those with a weight, ascending in a bin.
+    """
+
+    image: Array
+    y_weight: Array
+    x_weight: Array
+    y_taps: Array
+    y_pixel: Array
+    x_taps: Array
+    x_pixel: Array
+
+
+class Slopes(NamedTuple):
+    """How weights move with the first and the last end of their region: (Y, 2) and (X, 2)."""
+
+    y: Array
+    x: Array
+
+
+def align_taps(
+    xp: Any,
+    rois: Array,
+    maps: Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    sampling_ratio: int,
+    aligned: bool,
+    traced: bool = False,
+) -> tuple[Taps, Slopes]:
+    """Bins of roi_align: a grid of samples each, interpolated between pixels.
+
+    `rois` is (K, 5), in image pixels, of any real dtype. Where `traced`, no value is looked at: an
+    adaptive grid then has as many taps as the longest map has pixels.
+    """
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    image, axes = scaled(xp, rois, maps, dtype, scale_type=dtype)
+    sums = xp.float64 if data_dtype == xp.float64 else xp.float32
+    ranges, pixels, weights, slopes = [], [], [], []
+    for axis, count in zip(axes, pooled_size, strict=True):
+        grid = _grid(xp, axis, count, sampling_ratio, aligned)
+        if sampling_ratio > 0:
+            pixel, terms = _sampled(xp, grid, sampling_ratio)
+        else:
+            pixel, terms = _run(xp, grid, axis.longest if traced else None)
+        samples = along(grid.samples, 2)
+        weight, *moving = (xp.asarray(quotient(xp, term, samples), dtype=sums) for term in terms)
+        ranges.append(_ranges(xp, pixel))
+        pixels.append(xp.reshape(pixel, (-1,)))
+        weights.append(xp.reshape(weight, (-1,)))
+        slopes.append(xp.reshape(xp.stack(moving, axis=-1), (-1, 2)))
+    return Taps(image, *weights, ranges[0], pixels[0], ranges[1], pixels[1]), Slopes(*slopes)
+
+
+def _ranges(xp: Any, pixel: Array) -> Array:
+    regions, bins, taps = pixel.shape
+    begin = xp.reshape(xp.arange(regions * bins, dtype=xp.int32) * taps, (regions, bins))
+    return xp.stack([begin, begin + taps], axis=-1)
+
+
+class _Grid(NamedTuple):
+    """Samples of all bins along one axis: (K,) each, but for `first` (K, P).
+
+    Attributes:
+        first: Where a bin begins.
+        size: Of a bin; negative where the region is mirrored.
+        samples: Of a bin, at least 1.
+        none: Whether there is none after all.
+        length: Of the map.
+        scale: How far a region's first end on the map moves with that in the image.
+        reach: The same of its size; 0 where it is clamped.
+    """
+
+    first: Array
+    size: Array
+    samples: Array
+    none: Array
+    length: Any
+    scale: Any
+    reach: Array
+
+
+class _Read(NamedTuple):
+    """The two pixels that samples read, and what weighs them: weight, and its slopes."""
+
+    low: Array
+    high: Array
+    of_low: list[Array]
+    of_high: list[Array]
+
+
+def _grid(xp: Any, axis: Axis, count: int, sampling_ratio: int, aligned: bool) -> _Grid:
+    offset = 0.5 if aligned else 0.0
+    begin, end = axis.begin - offset, axis.end - offset
+    size = end - begin
+    reach = xp.zeros_like(size) + axis.scale
+    if not aligned:
+        reach = xp.where(size < 1, xp.zeros_like(reach), reach)
+        size = xp.where(size < 1, xp.ones_like(size), size)
+    size = quotient(xp, size, count)
+    if sampling_ratio > 0:
+        samples = xp.full_like(size, sampling_ratio)
+    else:
+        samples = xp.ceil(size)
+    none = samples <= 0
+    samples = xp.where(none, xp.ones_like(samples), samples)
+    size = xp.where(none, xp.ones_like(size), size)
+    part = xp.arange(count, dtype=size.dtype)
+    first = begin[:, None] + product(xp, part[None, :], size[:, None])
+    return _Grid(first, size, samples, none, axis.length, axis.scale, reach)
+
+
+def _position(xp: Any, grid: _Grid, sample: Array) -> Array:
+    """Where samples (K, P, …) lie; the number of a bin's first is 0.5, that of the next 1.5."""
+    axes = sample.ndim - 1
+    inside = quotient(xp, sample * along(grid.size, axes), along(grid.samples, axes))
+    return along(grid.first, axes - 1) + inside
+
+
+def _read(xp: Any, grid: _Grid, sample: Array) -> _Read:
+    """What samples read; what weighs is 0 where a sample counts as nothing."""
+    axes = sample.ndim - 1
+    samples, length = along(grid.samples, axes), along(grid.length, axes)
+    position = _position(xp, grid, sample)
+    counts = (position >= -1) & (position <= length) & (sample < samples)
+    counts = counts & ~along(grid.none, axes) & (length > 0)
+    last = length - 1
+    inside = clip(xp, position, last)
+    low = xp.floor(inside)
+    share = inside - low
+
+    bins = grid.first.shape[1]
+    part = along(xp.arange(bins, dtype=position.dtype), axes - 1)
+    t = (part[None] + sample / samples) / bins  # from end to end of the region
+    moves = counts & (position >= 0) & (position < last)
+    slopes = [along(grid.scale, axes) - along(grid.reach, axes) * t, along(grid.reach, axes) * t]
+    slopes = [xp.where(moves, slope, xp.zeros_like(position)) for slope in slopes]
+    of_low, of_high = (xp.where(counts, w, xp.zeros_like(w)) for w in (1 - share, share))
+    low, high = (clip(xp, pixel, last) for pixel in (low, low + 1))
+    low, high = (xp.maximum(pixel, xp.zeros_like(pixel)) for pixel in (low, high))  # of no pixel
+    return _Read(
+        xp.asarray(low, dtype=xp.int32),
+        xp.asarray(high, dtype=xp.int32),
+        [of_low, *(-slope for slope in slopes)],
+        [of_high, *slopes],
+    )
+
+
+def _sampled(xp: Any, grid: _Grid, count: int) -> tuple[Array, list[Array]]:
+    """So many samples a bin: a tap for either pixel of each, merged into the first of a pixel."""
+    sample = xp.arange(count, dtype=grid.size.dtype)[None, None, :] + 0.5
+    mirrored = (grid.size < 0)[:, None, None]  # whose pixels descend
+    sample = xp.where(mirrored, count - sample, sample)
+    read = _read(xp, grid, sample)
+    shape = (*grid.first.shape, 2 * count)
+    pixel = xp.reshape(xp.stack([read.low, read.high], axis=-1), shape)
+    terms = [
+        xp.reshape(xp.stack(pair, axis=-1), shape)
+        for pair in zip(read.of_low, read.of_high, strict=True)
+    ]
+    place = xp.arange(2 * count)
+    totals, repeated = [xp.zeros_like(term) for term in terms], pixel != pixel
+    for i in range(2 * count):
+        same = pixel[:, :, i : i + 1] == pixel
+        repeated = repeated | (same & (place > i))
+        totals = [
+            total + xp.where(same, term[:, :, i : i + 1], xp.zeros_like(term))
+            for total, term in zip(totals, terms, strict=True)
+        ]
+    return pixel, [xp.where(repeated, xp.zeros_like(total), total) for total in totals]
+
+
+def _run(xp: Any, grid: _Grid, taps: int | None) -> tuple[Array, list[Array]]:
+    """Samples less than a pixel apart: a tap for each pixel from the first that is read on."""
+    first = xp.zeros_like(grid.first)[:, :, None] + 0.5
+    last = along(grid.samples, 2) - first
+    begin, end = _read(xp, grid, first).low, _read(xp, grid, last).high
+    if taps is None:
+        reached = _position(xp, grid, first) <= along(grid.length, 2)
+        reached = reached & (_position(xp, grid, last) >= -1) & ~along(grid.none, 2)
+        sizes = xp.where(reached, end - begin + 1, xp.zeros_like(end))
+        taps = int(xp.max(sizes)) if sizes.shape[0] else 0
+    pixel = begin + xp.arange(taps, dtype=xp.int32)
+    place = xp.asarray(pixel, dtype=grid.size.dtype)
+    samples = along(grid.samples, 2)
+    apart = quotient(xp, grid.size, grid.samples)[:, None, None]
+    near = xp.floor(quotient(xp, place - 1 - grid.first[:, :, None], apart) - 0.5) - 1
+    near = xp.minimum(xp.maximum(near, xp.zeros_like(near)), samples)
+    totals = [xp.zeros_like(place) for _ in range(3)]
+    for i in range(NEAR):
+        read = _read(xp, grid, near + (i + 0.5))
+        for pixels, terms in ((read.low, read.of_low), (read.high, read.of_high)):
+            totals = [
+                total + xp.where(pixels == pixel, term, xp.zeros_like(term))
+                for total, term in zip(totals, terms, strict=True)
+            ]
+    return xp.where(pixel > end, end, pixel), totals
