@@ -48,7 +48,7 @@ struct TapCover {
 
 struct TapPlan {
   std::vector<TapPiece> pieces;
-  int64_t most_taps = 0;  // of a region, along both axes
+  int64_t most_taps = 0;  // of a region along both axes, were all its bins like the largest
   double work = 0;        // for each block of channels, in reads of a vector
 };
 

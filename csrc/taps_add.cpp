@@ -32,7 +32,7 @@ bool taps_add_call(const Call& call) {
       for (int64_t x = 0; x < map.width; x += width) {
         const Box box{y, x, std::min(y + height, map.height), std::min(x + width, map.width)};
         strips.push_back({image, box, by_image.list(image), by_image.count(image)});
-        pixels = std::max(pixels, box.area());
+        pixels = std::max(pixels, tap_pixels(box));
         area += double(box.area());
       }
   }

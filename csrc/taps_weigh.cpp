@@ -29,6 +29,8 @@ class Weighing {
     const Workspace partial(bytes_of(group_bytes, together)), memory(bytes_of(bytes_, threads_));
     for (int64_t first = 0; first < groups_; first += together) {
       const int64_t groups = std::min(together, groups_ - first);
+      // Of regions that read nothing no sums are written.
+      std::memset(partial.at(0), 0, std::size_t(groups * group_bytes));
       parallel_for(threads_, groups * int64_t(pieces_.size()), [&](int64_t task, int worker) {
         const int64_t group = task % groups;
         weigh(pieces_[task / groups], (first + group) * kTapGroup, memory.at(worker * bytes_),
@@ -55,7 +57,7 @@ class Weighing {
         (along_y_ ? strip.box.y0 : strip.box.x0) = at;
         (along_y_ ? strip.box.y1 : strip.box.x1) = std::min(at + lines, to);
         pieces_.push_back(strip);
-        block_bytes_ = std::max(block_bytes_, bytes_of(strip.box.area(), pixel_bytes_));
+        block_bytes_ = std::max(block_bytes_, bytes_of(tap_pixels(strip.box), pixel_bytes_));
       }
     }
     bytes_ = block_bytes_ + kernels_.scratch_bytes(plan.most_taps, taps_.bins());
@@ -64,7 +66,7 @@ class Weighing {
 
   void weigh(const TapPiece& piece, int64_t channel, void* memory, void* sums) const {
     const int64_t channels = std::min<int64_t>(kTapGroup, taps_.channels - channel);
-    const int64_t plane = piece.box.area() * kernels_.pixel_bytes;
+    const int64_t plane = tap_pixels(piece.box) * kernels_.pixel_bytes;
     char* const packed = static_cast<char*>(memory);
     for (int64_t b = 0; b < group_blocks_; ++b)
       if (b * kernels_.lanes < channels)
