@@ -34,17 +34,20 @@ void add_taps(const TapBlock& block, const TapRegions& regions, const TapPooled&
   using Sum = typename D::Sum;
   constexpr int n = kLanes<Sum>;
   const ExactFloats exact;
-  const TapLines<Sum> lines(block.box);
+  const Box& box = block.box;
+  const TapLines<Sum> lines(box);
   Sum* const sums = static_cast<Sum*>(block.pixels);
   const int64_t across = regions.x.count;
-  __builtin_memset(sums, 0, std::size_t(tap_pixels(block.box)) * kBlockBytes);
-  for (int64_t i = 0; i < regions.count; ++i) {
+  __builtin_memset(sums, 0, std::size_t(tap_pixels(box)) * kBlockBytes);
+  for (int64_t next, i = next_inside(regions, 0, box); i < regions.count; i = next) {
+    next = next_inside(regions, i + 1, box);
+    ask_for_pooled<D>(pooled, regions, next, block.channels);
     const int64_t k = regions.list[i];
     TapScratch<D> scratch{static_cast<char*>(memory)};
     Sum* value = scratch.template take<Sum>(regions.bins() * n);
-    const TapList<Sum> y(scratch, regions.y, k, lines.y);
+    const TapList<Sum> y(scratch, regions.y, k, lines.y, false);
     if (y.width == 0) continue;
-    const TapList<Sum> x(scratch, regions.x, k, lines.x);
+    const TapList<Sum> x(scratch, regions.x, k, lines.x, true);
     if (x.width == 0) continue;
     pack_pooled<D>(pooled, k, block.channels, regions.bins(), value);
     for (int64_t by = 0; by < regions.y.count; ++by, value += across * n) {

@@ -91,7 +91,8 @@ struct TapReader {
     for (int64_t i = 0; i < regions.count; ++i) {
       const int64_t k = regions.list[i];
       TapScratch<D> scratch{static_cast<char*>(memory)};
-      const TapList<Sum> y(scratch, regions.y, k, y_line), x(scratch, regions.x, k, x_line);
+      const TapList<Sum> y(scratch, regions.y, k, y_line, false);
+      const TapList<Sum> x(scratch, regions.x, k, x_line, Pixels::kPadded);
       auto* out = static_cast<typename D::Bits*>(pooled.first) + k * pooled.region;
       int64_t size = 0, run;
       for (int64_t by = 0; by < regions.y.count; ++by)

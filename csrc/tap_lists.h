@@ -39,38 +39,58 @@ struct TapLine {
   int64_t origin, length, pitch;
 };
 
-// The taps of one region along an axis. Each bin has room for as many as the largest bin has; what
-// is left of it reads the padding with weight 0, so that a loop's end can be foreseen.
+// The taps of one region along an axis. Where padded, each bin has as many as the largest: what is
+// left reads the padding with weight 0, so that a loop's end can be foreseen.
 template <class Sum>
 struct TapList {
   Tap<Sum>* taps;
-  int64_t* size;      // of each bin
-  int64_t width = 0;  // of the largest
+  int64_t *size, *begin;  // of each bin
+  int64_t width = 0;      // of the largest
 
   template <class D>
-  TapList(TapScratch<D>& scratch, const TapAxis& axis, int64_t k, const TapLine line)
-      : size(scratch.template take<int64_t>(axis.count)) {
-    const auto* const weight = static_cast<const Sum*>(axis.weight);
-    const int32_t* const bins = axis.bins + k * axis.count * 2;
-    const auto is_tap = [&](int64_t s) {
-      return weight[s] != 0 && uint64_t(axis.pixel[s] - line.origin) < uint64_t(line.length);
-    };
+  TapList(TapScratch<D>& scratch, const TapAxis& axis, int64_t k, const TapLine line, bool padded)
+      : size(scratch.template take<int64_t>(axis.count)),
+        begin(scratch.template take<int64_t>(axis.count)) {
+    const int32_t *const bins = axis.bins + k * axis.count * 2, *const pixels = axis.pixel;
+    const auto* const weights = static_cast<const Sum*>(axis.weight);
+    taps = reinterpret_cast<Tap<Sum>*>(scratch.next);
+    int64_t count = 0;
     for (int64_t p = 0; p < axis.count; ++p) {
-      size[p] = 0;
-      for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) size[p] += is_tap(s);
+      begin[p] = count;
+      for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
+        const int64_t pixel = pixels[s] - line.origin;
+        const Sum weight = weights[s];
+        if (weight != 0 && uint64_t(pixel) < uint64_t(line.length))
+          taps[count++] = {pixel * line.pitch, weight};
+      }
+      size[p] = count - begin[p];
       if (size[p] > width) width = size[p];
     }
-    taps = scratch.template take<Tap<Sum>>(axis.count * width);
-    Tap<Sum>* tap = taps;
-    for (int64_t p = 0; p < axis.count; ++p) {
-      for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s)
-        if (is_tap(s)) *tap++ = {(axis.pixel[s] - line.origin) * line.pitch, weight[s]};
-      for (int64_t i = size[p]; i < width; ++i) *tap++ = {line.length * line.pitch, 0};
+    if (padded) pad(axis.count, line.length * line.pitch);
+    scratch.template take<Tap<Sum>>(padded ? axis.count * width : count);
+  }
+
+  // Bins are moved apart in place, the last first.
+  void pad(int64_t bins, int64_t padding) {
+    for (int64_t p = bins; p-- > 0;) {
+      Tap<Sum>* const to = taps + p * width;
+      for (int64_t i = size[p]; i < width; ++i) to[i] = {padding, 0};
+      for (int64_t i = size[p]; i-- > 0;) to[i] = taps[begin[p] + i];
+      begin[p] = p * width;
     }
   }
 
-  const Tap<Sum>* bin(int64_t p) const { return taps + p * width; }
+  const Tap<Sum>* bin(int64_t p) const { return taps + begin[p]; }
 };
+
+// The first of the regions listed from `i` on that reaches into a box.
+inline int64_t next_inside(const TapRegions& regions, int64_t i, const Box& box) {
+  for (; i < regions.count; ++i) {
+    const Box& reach = regions.reach[regions.list[i]];
+    if (reach.y0 < box.y1 && box.y0 < reach.y1 && reach.x0 < box.x1 && box.x0 < reach.x1) break;
+  }
+  return i;
+}
 
 // A packed box, as its kernels walk it.
 template <class Sum>
@@ -103,6 +123,18 @@ void pack_pooled(const TapPooled& pooled, int64_t k, int channels, int64_t bins,
   const auto* const from = static_cast<const typename D::Bits*>(pooled.first) + k * pooled.region;
   const Strides strides{0, pooled.steps.channel, 0, pooled.steps.bin};
   pack<D, typename D::Key>(from, pooled.end, strides, channels, 1, bins, to);
+}
+
+// Asks for the pooled values that are needed next, where they lie side by side: processors foresee
+// the rest of a long stretch, but not where the next one begins.
+template <class D>
+void ask_for_pooled(const TapPooled& pooled, const TapRegions& regions, int64_t i, int channels) {
+  if (i >= regions.count || pooled.steps.bin != 1) return;
+  constexpr int64_t kLine = 64, kFirst = 32 * kLine, bytes = sizeof(typename D::Bits);
+  const char* const from =
+      static_cast<const char*>(pooled.first) + regions.list[i] * pooled.region * bytes;
+  const int64_t size = channels * pooled.steps.channel * bytes;
+  for (int64_t at = 0; at < size && at < kFirst; at += kLine) __builtin_prefetch(from + at);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

@@ -50,6 +50,10 @@ TapPooled TapCall::pooled_from(int64_t channel) const {
   return from;
 }
 
+TapRegions TapCall::some(const TapPlan& plan, const TapPiece& piece) const {
+  return {y, x, piece.list, piece.count, plan.reach.data()};
+}
+
 int64_t TapCall::room() const {
   double bytes = double(regions) * double(pooled.region);
   for (const MapArray& array : maps.arrays())
@@ -96,6 +100,7 @@ TapCall tap_call(const Call& call, const Operand& maps, const Array& pooled, con
 TapPlan plan_taps(const TapCall& call, const RegionsByImage& by_image, TapCover cover) {
   const bool is_double = call.dtype == DType::float64;
   TapPlan plan;
+  plan.reach.resize(call.regions);
   for (int64_t image = 0; image < call.maps.images(); ++image) {
     const int64_t* const list = by_image.list(image);
     const int64_t count = by_image.count(image);
@@ -111,6 +116,7 @@ TapPlan plan_taps(const TapCall& call, const RegionsByImage& by_image, TapCover 
       Box box{std::max<int64_t>(y.begin, 0), std::max<int64_t>(x.begin, 0),
               std::min(y.end, map.height), std::min(x.end, map.width)};
       if (box.y0 >= box.y1 || box.x0 >= box.x1) box = {};
+      plan.reach[list[i]] = box;
       plan.pieces.push_back({image, box, list + i, 1});
       if (box.area() == 0) continue;
       alone += double(box.area());

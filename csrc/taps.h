@@ -21,6 +21,7 @@ struct TapRegions {
   TapAxis y, x;
   const int64_t* list;
   int64_t count;
+  const Box* reach;  // of each of the K: a box that holds all its pixels, empty if it has none
   int64_t bins() const { return y.count * x.count; }
 };
 

@@ -39,7 +39,7 @@ bool taps_read_call(const Call& call) {
     const int channels = int(std::min<int64_t>(kernels.lanes, taps.channels - channel));
     void* const packed = memory.at(worker * (most + scratch));
     void* const lists = memory.at(worker * (most + scratch) + most);
-    const TapRegions regions = taps.some(piece.list, piece.count);
+    const TapRegions regions = taps.some(plan, piece);
     if (bytes(piece.box) <= room) {
       pack_taps(taps, kernels, piece.image, piece.box, channel, packed);
       kernels.read({packed, piece.box, channels}, regions, taps.pooled_from(channel), lists);

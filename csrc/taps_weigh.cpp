@@ -43,11 +43,11 @@ class Weighing {
  private:
   // Strips of each piece across the axis, that stay in a core's own cache.
   void plan() {
-    TapPlan plan = plan_taps(taps_, by_image_, {along_y_, !along_y_});
-    threads_ = threads_for(taps_, 2 * plan.work * double(groups_) * double(group_blocks_));
-    split_pieces(plan.pieces, groups_, threads_);
+    plan_ = plan_taps(taps_, by_image_, {along_y_, !along_y_});
+    threads_ = threads_for(taps_, 2 * plan_.work * double(groups_) * double(group_blocks_));
+    split_pieces(plan_.pieces, groups_, threads_);
     const int64_t most = std::min(kStripBytes, taps_.room() / 2 / threads_);
-    for (const TapPiece& piece : plan.pieces) {
+    for (const TapPiece& piece : plan_.pieces) {
       const Box& box = piece.box;
       const int64_t from = along_y_ ? box.y0 : box.x0, to = along_y_ ? box.y1 : box.x1;
       const int64_t line = (along_y_ ? box.width() : box.height()) * pixel_bytes_;
@@ -60,7 +60,7 @@ class Weighing {
         block_bytes_ = std::max(block_bytes_, bytes_of(tap_pixels(strip.box), pixel_bytes_));
       }
     }
-    bytes_ = block_bytes_ + kernels_.scratch_bytes(plan.most_taps, taps_.bins());
+    bytes_ = block_bytes_ + kernels_.scratch_bytes(plan_.most_taps, taps_.bins());
     threads_ = int(std::min<int64_t>(threads_, std::max<int64_t>(1, groups_ * pieces_.size())));
   }
 
@@ -74,7 +74,7 @@ class Weighing {
                   packed + b * plane);
       else
         std::memset(packed + b * plane, 0, std::size_t(plane));
-    kernels_.weigh({packed, piece.box, int(channels)}, taps_.some(piece.list, piece.count),
+    kernels_.weigh({packed, piece.box, int(channels)}, taps_.some(plan_, piece),
                    taps_.pooled_from(channel), along_y_, sums, packed + block_bytes_);
   }
 
@@ -107,6 +107,7 @@ class Weighing {
   const int64_t group_blocks_ = kTapGroup / kernels_.lanes;
   const int64_t pixel_bytes_ = group_blocks_ * kernels_.pixel_bytes;
   const RegionsByImage by_image_{taps_.image, taps_.regions, taps_.maps.images()};
+  TapPlan plan_;
   std::vector<TapPiece> pieces_;
   int threads_ = 1;
   int64_t block_bytes_ = 0, bytes_ = 0;

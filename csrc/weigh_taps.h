@@ -72,14 +72,15 @@ struct TapWeigher {
     const int64_t step = (along_y ? regions.x.count : 1) * n;
     const int64_t next = (along_y ? 1 : regions.x.count) * n;
     const auto distance = [&](int64_t s) { return (axis.pixel[s] - line.origin) * line.pitch; };
-    for (int64_t i = 0; i < regions.count; ++i) {
+    for (int64_t after, i = next_inside(regions, 0, block.box); i < regions.count; i = after) {
+      after = next_inside(regions, i + 1, block.box);
+      ask_for_pooled<D>(pooled, regions, after, block.channels);
       const int64_t k = regions.list[i];
       const int32_t* const bins = axis.bins + k * axis.count * 2;
-      if (!any_inside(axis, bins, line)) continue;
       TapScratch<D> scratch{static_cast<char*>(memory)};
       Sum* const values = scratch.template take<Sum>(bin_count * n * kBlocks);
       pack_values(pooled, k, values);
-      const TapList<Sum> known(scratch, other, k, other_line);
+      const TapList<Sum> known(scratch, other, k, other_line, true);
       for (int64_t p = 0; p < axis.count; ++p)
         for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
           if (!inside(axis, s, line)) continue;
@@ -95,13 +96,6 @@ struct TapWeigher {
 
   static bool inside(const TapAxis& axis, int64_t s, const TapLine& line) {
     return uint64_t(axis.pixel[s] - line.origin) < uint64_t(line.length);
-  }
-
-  static bool any_inside(const TapAxis& axis, const int32_t* bins, const TapLine& line) {
-    for (int64_t p = 0; p < axis.count; ++p)
-      for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s)
-        if (inside(axis, s, line)) return true;
-    return false;
   }
 
   void pack_values(TapPooled pooled, int64_t k, Sum* values) const {
