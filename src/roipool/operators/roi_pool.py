@@ -1,10 +1,34 @@
-"""The public operators: what they compute, what they accept, and the choice of the door."""
+"""Max pooling over a region's bins: MXNet's ROIPooling."""
 
-import operator
 from typing import Any
 
-from roipool import checks
+from roipool import checks, geometry, native
+from roipool.descriptions import Call, OnnxNode, Operator, described
 from roipool.doors import door_of
+
+
+def _bins(
+    xp: Any, rois: Any, maps: geometry.Maps, size: tuple[int, int], dtype: Any, **_: Any
+) -> tuple[geometry.Bins, None]:
+    return geometry.max_bins(xp, rois, maps, size, dtype), None
+
+
+def _attributes(call: Call) -> dict[str, Any]:
+    return {"pooled_shape": call.pooled_size, "spatial_scale": call.scales[0][0]}
+
+
+ROI_POOL = described(
+    Operator(
+        "roi_pool",
+        kernel="max",
+        structure=_bins,
+        twin=native.max_bins,
+        dtypes=checks.DTYPES,
+        onnx=OnnxNode(
+            "MaxRoiPool", 1, separate=False, attributes=_attributes, exact=checks.IN_FLOAT32
+        ),
+    )
+)
 
 
 def roi_pool(
@@ -83,8 +107,8 @@ def roi_pool(
         array([[[[ 7.,  9.],
                  [19., 21.]]]], dtype=float32)
     """
-    size, scale = checks.pooled_size(pooled_size), checks.spatial_scale(spatial_scale)
-    return door_of(data).roi_pool(data, rois, size, scale, bool(return_argmax), out)
+    call = ROI_POOL.call(pooled_size, spatial_scale, len(data) if checks.is_several(data) else None)
+    return door_of(data).pool(ROI_POOL, data, rois, call, bool(return_argmax), out)
 
 
 def roi_pool_backward(
@@ -132,10 +156,6 @@ def roi_pool_backward(
         >>> np.argwhere(grad[0, 0] == 1).tolist()
         [[2, 2], [2, 4], [4, 2], [4, 4]]
     """
-    try:
-        shape = tuple(operator.index(n) for n in data_shape)
-    except TypeError:
-        raise TypeError(f"data_shape is {data_shape}; expected (N, C, H, W)") from None
-    if len(shape) != 4 or min(shape) < 0 or max(shape) >= 2**31:
-        raise ValueError(f"data_shape is {data_shape}; expected (N, C, H, W), each below 2**31")
-    return door_of(grad).roi_pool_backward(grad, argmax, rois, shape, out)
+    several, shapes = checks.data_shapes(data_shape)
+    door = door_of(grad)
+    return door.backward(ROI_POOL, grad, rois, shapes, None, {"argmax": argmax}, several, out)

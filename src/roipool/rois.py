@@ -15,7 +15,7 @@ FORMS = (
 def as_rows(rois: Any, images: int) -> np.ndarray:
     """Either form of `rois` as one (K, 5) array of real numbers."""
     if _is_per_image(rois):
-        return _join(rois, images)
+        return join(np, [_as_real(part, f"rois[{i}]") for i, part in enumerate(rois)], images)
     rows = _as_real(rois, "rois")
     if rows.size == 0 and rows.shape[-1:] == (0,) and rows.ndim <= 2:  # [], or [] for each image
         rows = rows.reshape(0, 5)
@@ -35,19 +35,20 @@ def _depth(item: Any) -> int:
     return int(getattr(item, "ndim", 0))
 
 
-def _join(rois: Sequence[Any], images: int) -> np.ndarray:
-    refuse_count(len(rois), images)
-    parts = [_as_real(boxes, f"rois[{i}]") for i, boxes in enumerate(rois)]
-    parts = [boxes.reshape(0, 4) if boxes.size == 0 else boxes for boxes in parts]
-    for i, boxes in enumerate(parts):
+def join(xp: Any, parts: Sequence[Any], images: int) -> Any:
+    """Arrays (K_i, 4) of each image's boxes as rows, in a library's namespace.
+
+    float64 survives only if any part has it: geometry then chooses F as for one array.
+    """
+    refuse_count(len(parts), images)
+    rows = [xp.zeros((0, 5), dtype=xp.float32)]
+    for i, part in enumerate(parts):
+        boxes = xp.reshape(part, (0, 4)) if tuple(part.shape) == (0,) else part
         refuse_shape(f"rois[{i}]", boxes.shape, 4)
-    # float64 survives only if any part has it: geometry then chooses F as for one array.
-    dtype = np.float64 if any(p.dtype == np.float64 for p in parts) else np.float32
-    rows = np.empty((sum(len(p) for p in parts), 5), dtype)
-    rows[:, 0] = np.repeat(np.arange(images), [len(p) for p in parts])
-    if len(rows):
-        rows[:, 1:] = np.concatenate(parts)
-    return rows
+        dtype = xp.float64 if boxes.dtype == xp.float64 else xp.float32
+        index = xp.full((boxes.shape[0], 1), i, dtype=dtype)
+        rows.append(xp.concatenate([index, xp.asarray(boxes, dtype=dtype)], axis=1))
+    return xp.concatenate(rows)
 
 
 def _as_real(values: Any, name: str) -> np.ndarray:
@@ -119,7 +120,7 @@ def refuse_batch_indices(rois: np.ndarray, image: np.ndarray, images: int, first
 
 
 def refuse_coordinates(
-    rois: np.ndarray, image: np.ndarray, spatial_scale: float, first: int = 0
+    rois: np.ndarray, image: np.ndarray, scales: Sequence[tuple[float, float]], first: int = 0
 ) -> None:
     """Raise for the first row that has an image by its index but none by its coordinates.
 
@@ -138,7 +139,9 @@ def refuse_coordinates(
             f"rois[{row}, {column}] ({name}) is {value}; expected a finite coordinate in image "
             "pixels; use a negative batch index for a padding row"
         )
+    scale = {side for pair in scales for side in pair}
+    said = scale.pop() if len(scale) == 1 else scales
     raise ValueError(
         f"rois[{row}, {column}] ({name}) is {value}, which overflows when multiplied by "
-        f"spatial_scale {spatial_scale}; clip the boxes to the image"
+        f"spatial_scale {said}; clip the boxes to the image"
     )
