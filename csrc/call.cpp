@@ -11,6 +11,10 @@ constexpr Kernel kKernels[] = {
     {"max", max_call, 0},
     {"max_read", max_read_call, 0},
     {"max_add", max_add_call, -1},
+    {"taps_read", taps_read_call, 0},
+    {"taps_add", taps_add_call, -1},
+    {"taps_weigh_y", taps_weigh_y_call, 1},
+    {"taps_weigh_x", taps_weigh_x_call, 1},
 };
 
 constexpr std::pair<std::string_view, DType> kDTypes[] = {

@@ -62,5 +62,9 @@ inline bool channels_last(const Array& array) {
 bool max_call(const Call&);
 bool max_read_call(const Call&);
 bool max_add_call(const Call&);
+bool taps_read_call(const Call&);
+bool taps_add_call(const Call&);
+bool taps_weigh_y_call(const Call&);
+bool taps_weigh_x_call(const Call&);
 
 }  // namespace roipool

@@ -69,8 +69,10 @@ bool runs_here() {
 #endif
 }
 
+TapKernels tap_kernels(DType);
+
 extern const Isa kIsa;
-const Isa kIsa{ROIPOOL_TEXT(ROIPOOL_ISA), runs_here, max_kernels, scatter_max_kernel};
+const Isa kIsa{ROIPOOL_TEXT(ROIPOOL_ISA), runs_here, max_kernels, scatter_max_kernel, tap_kernels};
 
 }  // namespace ROIPOOL_ISA
 }  // namespace roipool

@@ -28,7 +28,11 @@ struct Packer {
   }
 
   static ROIPOOL_INLINE Vec<Key> widen(Narrow keys) {
-    return __builtin_convertvector(keys, Vec<Key>);
+    const Vec<Key> wide = __builtin_convertvector(keys, Vec<Key>);
+    if constexpr (requires { D::widen(wide); })
+      return D::widen(wide);
+    else
+      return wide;
   }
 
   ROIPOOL_INLINE const Bits* channel(const Bits* pixel, int c) const {  // past the last: the last

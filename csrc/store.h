@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels.h"
 #include "keys.h"
 
 namespace roipool::ROIPOOL_ISA {

@@ -1,0 +1,70 @@
+// The floating dtypes as sums see them: widened to float32 or float64 exactly when they are
+// packed, rounded once when a sum is stored. Vectors hold the bits as integers as wide as a sum.
+#pragma once
+
+#include "lanes.h"
+
+namespace roipool::ROIPOOL_ISA {
+
+template <class B, class S>
+struct Wide {
+  using Bits = B;
+  using Key = B;
+  using Sum = S;
+  static constexpr bool kIsFloat = false;  // to the packer: these have no order
+  template <class V>
+  static ROIPOOL_INLINE V encode(V bits) {
+    return bits;
+  }
+  template <class V>
+  static ROIPOOL_INLINE V decode(V bits) {
+    return bits;
+  }
+  template <class V>
+  static ROIPOOL_INLINE V widen(V bits) {
+    return bits;
+  }
+  template <class V>
+  static ROIPOOL_INLINE V round(V bits) {
+    return bits;
+  }
+};
+
+using SumOfFloat32 = Wide<int32_t, float>;
+using SumOfFloat64 = Wide<int64_t, double>;
+
+struct Narrow : Wide<int16_t, float> {
+  using Key = int32_t;
+  static constexpr int32_t kInfinity = 0x7f800000, kMagnitude = 0x7fffffff;
+};
+
+// The upper half of a float32.
+struct SumOfBFloat16 : Narrow {
+  static ROIPOOL_INLINE Vec<int32_t> widen(Vec<int32_t> bits) { return bits << 16; }
+  static ROIPOOL_INLINE Vec<int32_t> round(Vec<int32_t> word) {
+    const Vec<int32_t> upper = word >> 16, nearest = (word + 0x7fff + (upper & 1)) >> 16;
+    return (word & kMagnitude) > kInfinity ? upper | 0x40 : nearest;
+  }
+};
+
+// IEEE half precision.
+struct SumOfFloat16 : Narrow {
+  static constexpr int32_t kRebias = (127 - 15) << 23;
+  static ROIPOOL_INLINE Vec<int32_t> widen(Vec<int32_t> bits) {
+    const Vec<int32_t> sign = (bits & 0x8000) << 16, rest = (bits & 0x7fff) << 13;
+    // Scaling by 2^112 moves the exponent's bias, and is exact for subnormals too.
+    const auto scaled = (Vec<int32_t>)((Vec<float>)rest * 0x1p112f);
+    return sign | ((bits & 0x7c00) == 0x7c00 ? rest | kInfinity : scaled);
+  }
+  static ROIPOOL_INLINE Vec<int32_t> round(Vec<int32_t> word) {
+    const Vec<int32_t> size = word & kMagnitude, sign = (word >> 16) & 0x8000;
+    // Below 2^-14: adding 1/2 shifts a subnormal's bits into place.
+    const auto small = (Vec<int32_t>)((Vec<float>)size + 0.5f) & 0xffff;
+    Vec<int32_t> rounded = (size - kRebias + 0xfff + ((size >> 13) & 1)) >> 13;
+    rounded = size < 0x38800000 ? small : rounded;
+    rounded = size >= 0x47800000 ? broadcast<int32_t>(0x7c00) : rounded;  // 2^16 and more
+    return sign | (size > kInfinity ? broadcast<int32_t>(0x7e00) : rounded);
+  }
+};
+
+}  // namespace roipool::ROIPOOL_ISA

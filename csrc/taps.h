@@ -1,0 +1,78 @@
+// Taps: what a call of their kernels consists of, and the seam to what is compiled once per
+// instruction set. A kernel sees a region as lists of pixels and weights along y and along x, for
+// each bin its own; a tap of weight 0 is no tap.
+#pragma once
+
+#include "kernels.h"
+
+namespace roipool {
+
+// Taps along one axis. Those of region k's bin p are pixel[s] and weight[s] for s from
+// bins[2 * (k * count + p)] up to bins[2 * (k * count + p) + 1]; no tap is in two bins.
+struct TapAxis {
+  const int32_t* bins;
+  int64_t count;  // bins of a region
+  const int32_t* pixel;
+  const void* weight;  // of the type of sums
+};
+
+struct TapRegions {
+  TapAxis y, x;
+  const int64_t* list;
+  int64_t count;
+  int64_t bins() const { return y.count * x.count; }
+};
+
+// A block of channels over a box of an image: sums, or pixels widened to their type.
+struct TapBlock {
+  void* pixels;
+  Box box;
+  int channels;  // how many lanes are channels; the rest are fill
+};
+
+// The caller's map as it lies; `first` is the block's first channel at pixel (0, 0).
+struct TapMap {
+  const void* first;
+  Strides strides;
+};
+
+// Pooled values or gradients, from a block's first channel on.
+struct TapPooled {
+  void* first;
+  const void* end;     // of the array
+  Steps steps;         // between channels and between bins
+  int64_t region;      // elements between two regions
+  bool around_caches;  // too large to be read from a cache afterwards
+};
+
+// `scratch` is memory of the thread: scratch_bytes(most taps of a region, its bins).
+struct TapKernels {
+  int lanes;  // channels per block
+  int64_t pixel_bytes;
+
+  // As MaxKernels::pack, but to the type of sums.
+  bool (*pack)(const void* from, const void* end, Strides, int channels, int64_t height,
+               int64_t width, void* to);
+
+  // Both forms of reading a region's bins: from packed pixels and from the caller's map.
+  void (*read)(const TapBlock&, const TapRegions&, const TapPooled&, void* scratch);
+  void (*read_map)(const TapMap&, int channels, const TapRegions&, const TapPooled&, void* scratch);
+
+  // Adds to the sums of the block's box what falls into it, region by region.
+  void (*add)(const TapBlock&, const TapRegions&, const TapPooled&, void* scratch);
+
+  // Rounds the sums of a block and puts them where they belong; `first` is the box's first pixel.
+  void (*put)(const TapBlock&, void* first, Strides, bool around_caches);
+
+  // For kTapGroup channels from several blocks, one behind the other: of every tap along y, or
+  // along x, the sum over channels and over the other axis's bins; in `sums` as in the list.
+  void (*weigh)(const TapBlock&, const TapRegions&, const TapPooled&, bool along_y, void* sums,
+                void* scratch);
+
+  int64_t (*scratch_bytes)(int64_t taps, int64_t bins);
+};
+
+// Channels whose products are summed lane by lane, whatever the width of a register.
+inline constexpr int kTapGroup = 16;
+
+}  // namespace roipool

@@ -1,0 +1,307 @@
+"""The kernels of taps against their definitions as loops, on every path to the same bits."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cases import FLOATS, assert_same_bits, layouts, normal_maps
+from roipool import _core
+from roipool.memory import bits
+
+IDS = [np.dtype(t).name for t in FLOATS]
+KERNELS = ["taps_read", "taps_add", "taps_weigh_y", "taps_weigh_x"]
+
+
+def sum_type(dtype):
+    return np.float64 if dtype == np.float64 else np.float32
+
+
+def random_taps(rng, count, bins, length, most, dtype, zeros=0.1):
+    """Of each bin: none to `most` pixels, ascending or not, some of weight 0."""
+    sizes = rng.integers(0, most + 1, (count, bins)) if length else np.zeros((count, bins), int)
+    ends = sizes.cumsum().reshape(sizes.shape)
+    taps = np.stack([ends - sizes, ends], axis=2).astype(np.int32)
+    pixel = rng.integers(0, max(length, 1), sizes.sum()).astype(np.int32)
+    weight = rng.standard_normal(len(pixel)).astype(sum_type(dtype))
+    weight[rng.random(len(pixel)) < zeros] = 0
+    return taps, pixel, weight
+
+
+class Case:
+    """Maps of several sizes, regions on them, and pooled values."""
+
+    def __init__(
+        self,
+        dtype,
+        channels=17,
+        sizes=((1, 9, 14), (2, 13, 6)),
+        pooled=(3, 2),
+        count=9,
+        most=5,
+        seed=0,
+    ):
+        rng = np.random.default_rng(seed)
+        self.dtype = np.dtype(dtype)
+        self.maps = [normal_maps(rng, (n, channels, h, w), dtype) for n, h, w in sizes]
+        images = sum(n for n, _, _ in sizes)
+        self.image = rng.integers(-1, images, count).astype(np.int32)
+        shape = (count, channels, *pooled)
+        self.pooled = normal_maps(rng, shape, dtype)
+        height = min(h for _, h, _ in sizes)
+        width = min(w for _, _, w in sizes)
+        self.y = random_taps(rng, count, pooled[0], height, most, dtype)
+        self.x = random_taps(rng, count, pooled[1], width, most, dtype)
+
+    def run(self, kernel, threads=0, maps=None, pooled=None, last=False):
+        """The result in memory of NaN, which may lie with channels last."""
+        maps = self.maps if maps is None else maps
+        pooled = self.pooled if pooled is None else pooled
+        (y_taps, y_pixel, y_weight), (x_taps, x_pixel, x_weight) = self.y, self.x
+        known = {
+            "taps_read": (list(map(bits, maps)), y_weight, x_weight),
+            "taps_add": (bits(pooled), y_weight, x_weight),
+            "taps_weigh_y": (bits(pooled), list(map(bits, maps)), x_weight),
+            "taps_weigh_x": (bits(pooled), list(map(bits, maps)), y_weight),
+        }[kernel]
+        result = {
+            "taps_read": [unset(self.pooled, last)],
+            "taps_add": [unset(array, last) for array in self.maps],
+            "taps_weigh_y": [unset(y_weight)],
+            "taps_weigh_x": [unset(x_weight)],
+        }[kernel]
+        given = list(map(bits, result)) if kernel == "taps_add" else bits(result[0])
+        inputs = (*known, self.image, y_taps, y_pixel, x_taps, x_pixel)
+        assert _core.run(kernel, self.dtype.name, inputs, (given,), threads)
+        return result
+
+
+def unset(like, last=False):
+    if last:
+        n, c, h, w = like.shape
+        return np.full((n, h, w, c), np.nan, like.dtype).transpose(0, 3, 1, 2)
+    return np.full(like.shape, np.nan, like.dtype)
+
+
+def image_of(maps, n):
+    return [image for array in maps for image in array][n]
+
+
+def listed(axis, k, p, *, all_of_them=False):
+    """(place in the list, pixel, weight) of a bin's taps."""
+    taps, pixel, weight = axis
+    found = [(s, pixel[s], weight[s]) for s in range(*taps[k, p])]
+    return [tap for tap in found if all_of_them or tap[2] != 0]
+
+
+def expected(case, kernel):
+    """The definitions, every product and sum rounded once, in the order of the lists."""
+    S = sum_type(case.dtype)
+    count, channels, height, width = case.pooled.shape
+    wide = [array.astype(S) for array in case.maps]
+    pooled = case.pooled.astype(S)
+    read = np.zeros(case.pooled.shape, S)
+    added = [np.zeros_like(array) for array in wide]
+    groups = -(-channels // 16)
+    lanes = {
+        "y": np.zeros((len(case.y[1]), groups * 16), S),
+        "x": np.zeros((len(case.x[1]), groups * 16), S),
+    }
+    for k, i, j in np.ndindex(count, height, width):
+        if case.image[k] < 0:
+            continue
+        X, D = image_of(wide, case.image[k]), image_of(added, case.image[k])
+        ys, xs = listed(case.y, k, i), listed(case.x, k, j)
+        value = pooled[k, :, i, j]
+        if xs:
+            for _, y, wy in ys:
+                read[k, :, i, j] += along(X[:, y, :], xs) * wy
+        for _, x, wx in xs:
+            part = value * wx
+            for _, y, wy in ys:
+                D[:, y, x] += part * wy
+        if xs:
+            for s, y, _ in listed(case.y, k, i, all_of_them=True):
+                lanes["y"][s, :channels] += value * along(X[:, y, :], xs)
+        if ys:
+            for t, x, _ in listed(case.x, k, j, all_of_them=True):
+                lanes["x"][t, :channels] += value * along(X[:, :, x], ys)
+    if kernel == "taps_read":
+        return [read.astype(case.dtype)]
+    if kernel == "taps_add":
+        return [array.astype(case.dtype) for array in added]
+    return [summed(lanes[kernel[-1]])]
+
+
+def along(line, taps):
+    total = np.zeros(line.shape[0], line.dtype)
+    for _, at, weight in taps:
+        total += line[:, at] * weight
+    return total
+
+
+def summed(lanes):
+    """Sixteen channels halved again and again; then group by group."""
+    groups = lanes.reshape(len(lanes), lanes.shape[1] // 16, 16)
+    while groups.shape[2] > 1:
+        half = groups.shape[2] // 2
+        groups = groups[:, :, :half] + groups[:, :, half:]
+    total = np.zeros(len(lanes), lanes.dtype)
+    for g in range(groups.shape[1]):
+        total += groups[:, g, 0]
+    return total
+
+
+def assert_as_defined(case, kernels=KERNELS, **given):
+    for kernel in kernels:
+        for actual, wanted in zip(case.run(kernel, **given), expected(case, kernel), strict=True):
+            assert_same_bits(actual, wanted)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 17, 67])
+@pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
+def test_as_defined(dtype, channels):
+    assert_as_defined(Case(dtype, channels))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
+def test_layouts(dtype):
+    case = Case(dtype, 17, sizes=((2, 9, 14),))
+    before = {kernel: expected(case, kernel) for kernel in KERNELS}
+    for name, maps in layouts(case.maps[0]).items():
+        if name.startswith(("unaligned", "byte", "one channel")):
+            continue
+        for kernel in KERNELS:
+            for last in (False, True):
+                pooled = case.pooled
+                if last:
+                    pooled = unset(pooled, last)
+                    pooled[...] = case.pooled
+                found = case.run(kernel, maps=[maps], pooled=pooled, last=last)
+                assert_same_bits(found[0], before[kernel][0])
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"channels": 0},
+        {"count": 0},
+        {"sizes": ((2, 0, 5),)},
+        {"sizes": ((2, 5, 0), (1, 0, 5))},
+        {"most": 0},
+        {"sizes": ((0, 5, 5), (2, 5, 5), (0, 3, 4))},
+        {"pooled": (1, 1)},
+        {"pooled": (19, 23), "count": 2},
+        {"pooled": (0, 2)},
+    ],
+    ids=str,
+)
+def test_empty_and_odd_shapes(shape):
+    assert_as_defined(Case(np.float32, **shape))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
+def test_a_weight_of_zero_is_no_tap(dtype):
+    """Its pixel is not read, be it NaN, and nothing is added to it, be it NaN times zero."""
+    case = Case(dtype, 5, sizes=((1, 9, 14),), pooled=(2, 3), count=6)
+    for axis in (case.y, case.x):
+        axis[2][axis[1] == 4] = 0
+    case.maps[0][:, :, 4] = np.nan
+    case.maps[0][:, :, :, 4] = np.inf
+    case.pooled[...] = np.where(np.arange(6).reshape(6, 1, 1, 1) % 2, np.inf, case.pooled)
+    assert np.isfinite(case.run("taps_read")[0].astype(np.float64)).all()
+    added = case.run("taps_add")[0].astype(np.float64)
+    assert (added[:, :, 4] == 0).all()
+    assert (added[:, :, :, 4] == 0).all()
+    with np.errstate(invalid="ignore"):
+        assert_as_defined(case)
+
+
+def test_nothing_is_read_outside():
+    """Where a weight is zero its pixel may be any number."""
+    case = Case(np.float32)
+    before = case.run("taps_read")[0]
+    for axis in (case.y, case.x):
+        axis[1][axis[2] == 0] = -(2**31)
+    assert_same_bits(case.run("taps_read")[0], before)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
+def test_extremes(dtype):
+    """Overflow, subnormals, infinities and NaN in values."""
+    case = Case(dtype, 17, most=2)
+    rng = np.random.default_rng(1)
+    top = float(np.finfo(np.float32).max) if dtype != np.float16 else 65504.0
+    odd = np.array([top, -top, np.inf, -np.inf, np.nan, 1e-40, -0.0, 6e-8, 1e-5])
+    for array in (*case.maps, case.pooled):
+        chosen = rng.random(array.shape) < 0.2
+        array[chosen] = rng.choice(odd, chosen.sum()).astype(dtype)
+    with np.errstate(all="ignore"):
+        assert_as_defined(case)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adjoint(dtype):
+    case = Case(dtype, 19, count=40)
+    pooled = case.run("taps_read")[0].astype(np.float64)
+    added = case.run("taps_add")
+    left = (pooled * case.pooled).sum()
+    right = sum((a.astype(np.float64) * x).sum() for a, x in zip(added, case.maps, strict=True))
+    along_y = (case.run("taps_weigh_y")[0].astype(np.float64) * case.y[2]).sum()
+    along_x = (case.run("taps_weigh_x")[0].astype(np.float64) * case.x[2]).sum()
+    tolerance = {"rel": 1e-4 if dtype == np.float32 else 1e-11}
+    for other in (right, along_y, along_x):
+        assert other == pytest.approx(left, **tolerance)
+
+
+# Regions together on a map and each alone; a map beyond a core's cache; a map too large to pack.
+SHAPES = {
+    "together": {"sizes": ((1, 30, 40), (1, 20, 50)), "count": 60, "channels": 40},
+    "alone": {"sizes": ((2, 200, 300),), "count": 3, "most": 3, "channels": 33},
+    "strips": {"sizes": ((1, 150, 120),), "count": 30, "pooled": (5, 4), "channels": 20},
+    "no room": {"sizes": ((1, 900, 800),), "count": 12, "channels": 1, "most": 30},
+}
+
+
+def digests():
+    found = {}
+    for shape, given in SHAPES.items():
+        for dtype in FLOATS:
+            case = Case(dtype, **given)
+            for kernel in KERNELS:
+                hashes = {
+                    hashlib.sha256(
+                        b"".join(a.tobytes() for a in case.run(kernel, threads))
+                    ).hexdigest()
+                    for threads in (1, 2, 5)
+                }
+                assert len(hashes) == 1, (shape, dtype, kernel)
+                found[f"{shape} {np.dtype(dtype).name} {kernel}"] = hashes.pop()
+    return found
+
+
+@pytest.mark.parametrize("shape", ["together", "alone", "strips"])
+def test_paths_as_defined(shape):
+    assert_as_defined(Case(np.float32, **SHAPES[shape]))
+
+
+@pytest.mark.parametrize("isa", _core.isas())
+def test_every_instruction_set(isa):
+    done = subprocess.run(
+        [sys.executable, __file__],
+        env=os.environ | {"ROIPOOL_ISA": isa},
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+    )
+    assert json.loads(done.stdout) == digests()
+
+
+if __name__ == "__main__":
+    print(json.dumps(digests()))
