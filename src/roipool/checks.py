@@ -40,8 +40,7 @@ def spatial_scale(value: Any) -> float:
         scale = float(value)
     except (TypeError, ValueError):
         raise TypeError(
-            f"spatial_scale is {value!r}; expected one number, static where a function is compiled, "
-            "or a pair (along y, along x)"
+            f"spatial_scale is {value!r}; expected one number, static where a function is compiled"
         ) from None
     if not 2.0**-126 <= scale <= 2.0**127:  # a normal float32, which is what it is rounded to
         raise ValueError(
