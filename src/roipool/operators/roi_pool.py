@@ -63,7 +63,7 @@ def roi_pool(
     spatial_scale: Scale = ...,
     *,
     return_argmax: bool,
-    out: Any = ...,
+    out: None = ...,
 ) -> Array | tuple[Array, Array]: ...
 @overload
 def roi_pool(
