@@ -126,10 +126,7 @@ def _grid(xp: Any, axis: Axis, count: int, sampling_ratio: int, aligned: bool) -
         reach = xp.where(size < 1, xp.zeros_like(reach), reach)
         size = xp.where(size < 1, xp.ones_like(size), size)
     size = quotient(xp, size, count)
-    if sampling_ratio > 0:
-        samples = xp.full_like(size, sampling_ratio)
-    else:
-        samples = xp.ceil(size)
+    samples = xp.full_like(size, sampling_ratio) if sampling_ratio > 0 else xp.ceil(size)
     none = samples <= 0
     samples = xp.where(none, xp.ones_like(samples), samples)
     size = xp.where(none, xp.ones_like(size), size)
