@@ -6,8 +6,8 @@ from typing import Any
 
 from roipool.descriptions import OPERATORS, Call, Operator
 
-# What a node computes that doesn't say it: graphs were saved when there was no other operator.
-UNSAID = "roi_pool"
+# What a node computes that doesn't say it.
+UNSAID = next(operator.name for operator in OPERATORS.values() if operator.oldest)
 
 _READ: dict[str, Callable[[str], Any]] = {
     "int": int,
