@@ -62,6 +62,7 @@ ALLOWED = {
     "geometry/regions": set(),
     "geometry/taps": GEOMETRY,
     "memory": {"_core"},
+    "onnx_nodes": {"descriptions", "geometry"},
     "native": {"_core", "descriptions", "geometry", "kernels", "memory", "rois"},
     "threads": {"_core"},
     "windows": {"geometry", "kernels"},
@@ -72,7 +73,8 @@ ALLOWED = {
 for door in DOORS:
     if door.startswith("doors/dask/"):  # its chunks are NumPy arrays
         ALLOWED[door] |= {"doors", "doors.numpy", "windows"}
-for _name in ("doors/mxnet/__init__", "doors/mxnet/recording"):  # over NumPy's arrays too
+ALLOWED["doors/spox"].add("onnx_nodes")
+for _name in ("doors/mxnet/__init__", "doors/mxnet/derivatives"):  # over NumPy's arrays too
     ALLOWED[_name].add("doors.numpy")
 
 

@@ -212,19 +212,3 @@ def refuse_other_dtype(name: str, dtype: Any, expected: Any) -> None:
     """Raise unless an array beside the features has their dtype."""
     if dtype != expected:
         raise TypeError(f"{name} has dtype {dtype}, but data has {expected}; cast it to that")
-
-
-def refuse_onnx_dtype(name: str) -> None:
-    """Raise unless ONNX Runtime's MaxRoiPool, which is float32 alone, can pool it exactly."""
-    if name not in IN_FLOAT32:
-        raise TypeError(
-            f"data has dtype {name}; an ONNX graph pools in float32, which holds "
-            f"{', '.join(IN_FLOAT32)}: cast data to one of them"
-        )
-
-
-def refuse_onnx_argmax() -> None:
-    """Raise: positions were asked for."""
-    raise NotImplementedError(
-        "ONNX's MaxRoiPool gives no positions; leave out return_argmax in what becomes a graph"
-    )
