@@ -1,5 +1,6 @@
 """What every door accepts and refuses alike, whatever its arrays are."""
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,12 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32")
 MOST_SAMPLES = 2**10  # along an axis of a bin; as many taps are listed
 IN_FLOAT32 = tuple(name for name in DTYPES if name not in ("float64", "int32"))  # exactly
+
+
+@functools.cache
+def dtype_name(dtype: Any) -> str:
+    """Of NumPy's dtypes, which take long to say it."""
+    return str(dtype.name)
 
 
 def is_several(data: Any) -> bool:
@@ -40,8 +47,7 @@ def spatial_scale(value: Any) -> float:
         scale = float(value)
     except (TypeError, ValueError):
         raise TypeError(
-            f"spatial_scale is {value!r}; expected one number, static where a function is compiled, "
-            "or a pair (along y, along x)"
+            f"spatial_scale is {value!r}; expected one number, static where a function is compiled"
         ) from None
     if not 2.0**-126 <= scale <= 2.0**127:  # a normal float32, which is what it is rounded to
         raise ValueError(
@@ -56,7 +62,7 @@ def scales(value: Any, arrays: int | None) -> tuple[tuple[float, float], ...]:
 
     One number stands for all; a single array takes a pair too, several a number or pair each.
     """
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if not isinstance(value, (tuple, list)):
         return ((spatial_scale(value),) * 2,) * (1 if arrays is None else arrays)
     if arrays is not None:
         if len(value) != arrays:

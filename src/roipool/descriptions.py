@@ -5,7 +5,7 @@ the features over it. Its derivative with respect to the features is the kernel'
 the regions it is the kernel's with respect to the structure's weights, where these move with them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from roipool import checks, geometry
@@ -112,7 +112,7 @@ class Operator(NamedTuple):
         return Call(
             checks.pooled_size(pooled_size),
             checks.scales(spatial_scale, arrays),
-            tuple(option.check(more[option.name]) for option in self.options),
+            tuple([option.check(more[option.name]) for option in self.options]),
         )
 
 
@@ -134,11 +134,11 @@ def shapes(
     return [
         [tuple(shape) for shape in maps]
         if arg.axes == "NCHW"
-        else tuple(int(letter) if letter.isdigit() else sizes[letter] for letter in arg.axes)
+        else tuple(map(sizes.__getitem__, arg.axes))
         for arg in kernel.results
     ]
 
 
-def position(planes: Sequence[int]) -> str:
+def position(planes: Iterable[int]) -> str:
     """The dtype that holds every position in planes of so many pixels."""
     return "int32" if all(pixels < 2**31 for pixels in planes) else "int64"

@@ -89,8 +89,9 @@ def _as_real(values: Any, name: str) -> np.ndarray:
 
 def as_native(array: np.ndarray) -> np.ndarray:
     """The array itself, unless the core cannot walk it: swapped bytes, odd strides or addresses."""
-    whole_strides = all(stride % array.itemsize == 0 for stride in array.strides)
-    if array.dtype.isnative and array.flags.aligned and whole_strides:
+    flags, item = array.flags, array.itemsize
+    whole_strides = flags.c_contiguous or all(stride % item == 0 for stride in array.strides)
+    if whole_strides and flags.aligned and array.dtype.isnative:
         return array
     return array.astype(array.dtype.newbyteorder("="), order="C")
 
