@@ -25,8 +25,7 @@ from cases import (
     random_boxes,
 )
 from process_memory import lazily_freed, resident
-from roipool import _core, reference
-from roipool.bins import max_bins
+from roipool import _core, geometry, native, reference
 from roipool.memory import bits
 
 # Height and width of the map, number of regions, and how the plan must pool them: whether packed
@@ -38,6 +37,11 @@ PATHS = {
     "windows of 8": (90, 80, 200, (True, [8])),
     "windows of 8 and 16": (90, 80, 2000, (True, [8, 16])),
 }
+
+
+def max_bins(rois, shape, pooled_size, scale, dtype):
+    maps = geometry.maps_of([shape], [(scale, scale)])
+    return native.max_bins(rois, maps, pooled_size, dtype)[0]
 
 
 def call(path, dtype, channels=67):  # more than any block holds, and no multiple
@@ -83,7 +87,7 @@ def planned(rois, height, width, argmax=False):
 
 def planned_in(room, rois, height, width, channels, argmax=False):
     bins = max_bins(np.asarray(rois, np.float32), (1, 1, height, width), (3, 2), 1.0, np.float32)
-    return _core.plan(bins.rows, bins.cols, channels, argmax, room)
+    return _core.plan(bins.y_bins, bins.x_bins, channels, argmax, room)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from roipool import _core, geometry, reference
+from roipool.geometry import bins as bins_of_axis
 
 NAMESPACES = {"numpy": np, "strict": array_api_strict}
 if importlib.util.find_spec("jax"):
@@ -45,7 +46,8 @@ def array_bins(rois, shape, pooled_size, scale, xp, F):
     compiled = xp.__name__ == "jax.numpy"
 
     def bins(rois):
-        return geometry.max_bins(xp, rois, shape, pooled_size, scale, dtype)
+        maps = geometry.maps_of([shape], [(scale, scale)])
+        return geometry.max_bins(xp, rois, maps, pooled_size, dtype)
 
     with contextlib.ExitStack() as settings:
         settings.enter_context(np.errstate(over="ignore", invalid="ignore"))
@@ -69,16 +71,16 @@ def test_every_size_at_every_pooled_size(count, F, xp):
         rois[:, 1], rois[:, 3] = begin, begin + sizes - 1
         bins = bins_of(rois, (1, 1, 1, length), (1, count), 1.0, xp, F)
         expected = expected_rows(rois[:, 1], rois[:, 3], length, count, 1.0, F)
-        np.testing.assert_array_equal(bins.cols, expected)
+        np.testing.assert_array_equal(bins.x_bins, expected)
         np.testing.assert_array_equal(bins.image, 0)
-        np.testing.assert_array_equal(bins.rows, np.broadcast_to([[[0, 1]]], bins.rows.shape))
+        np.testing.assert_array_equal(bins.y_bins, np.broadcast_to([[[0, 1]]], bins.y_bins.shape))
 
 
 def test_division_then_rounding_is_part_of_the_definition():
     # 57 pixels in 7 bins: float32 puts the last bin one pixel past the region.
     for size in (57, 114, 121, 228):
         bins = bins_of(np.array([[0, 0, 0, size - 1, 0]], np.float32), (1, 1, 1, 900), (1, 7), 1.0)
-        assert bins.cols[0, -1, 1] == size + 1
+        assert bins.x_bins[0, -1, 1] == size + 1
 
 
 @pytest.mark.parametrize("xp", NAMESPACES.values(), ids=NAMESPACES)
@@ -93,8 +95,8 @@ def test_ties_and_their_neighbours(scale, F, xp):
     rois[:, 1], rois[:, 3] = near, near[::-1]
     rois[:, 2], rois[:, 4] = near[::-1], near
     bins = bins_of(rois, (1, 1, 12, 15), (3, 4), scale, xp, F)
-    np.testing.assert_array_equal(bins.cols, expected_rows(*rois.T[[1, 3]], 15, 4, scale, F))
-    np.testing.assert_array_equal(bins.rows, expected_rows(*rois.T[[2, 4]], 12, 3, scale, F))
+    np.testing.assert_array_equal(bins.x_bins, expected_rows(*rois.T[[1, 3]], 15, 4, scale, F))
+    np.testing.assert_array_equal(bins.y_bins, expected_rows(*rois.T[[2, 4]], 12, 3, scale, F))
 
 
 def huge(F):
@@ -112,14 +114,14 @@ def test_huge_coordinates_as_in_unbounded_integers(F, xp):
     rois = np.zeros((len(c1), 5), F)
     rois[:, 1], rois[:, 3] = c1, c2
     bins = bins_of(rois, (1, 1, 1, 1000), (1, 3), 1.0, xp, F)
-    np.testing.assert_array_equal(bins.cols, expected_rows(c1, c2, 1000, 3, 1.0, F))
+    np.testing.assert_array_equal(bins.x_bins, expected_rows(c1, c2, 1000, 3, 1.0, F))
 
 
 def test_the_tie_that_only_the_one_breaks():
     # b − a lies halfway between two floats; with the + 1 it lies above. Rounding the difference
     # first, to even, would lose that.
     b, a = 2.0**60, -(2.0**36)
-    size = geometry.inclusive_size(np, np.array([a], np.float32), np.array([b], np.float32))
+    size = bins_of_axis.inclusive_size(np, np.array([a], np.float32), np.array([b], np.float32))
     assert size[0] == reference.to_float(2**60 + 2**36 + 1, np.float32) > np.float32(b - a)
 
 
@@ -131,7 +133,7 @@ def test_long_maps(F, length):
     rois = np.zeros((len(c1), 5), F)
     rois[:, 1], rois[:, 3] = c1, c2
     bins = bins_of(rois, (1, 1, 1, length), (1, 7), 1.0, F=F)
-    np.testing.assert_array_equal(bins.cols, expected_rows(c1, c2, length, 7, 1.0, F))
+    np.testing.assert_array_equal(bins.x_bins, expected_rows(c1, c2, length, 7, 1.0, F))
 
 
 coordinate = st.floats(allow_nan=True, allow_infinity=True, width=32)
@@ -155,17 +157,17 @@ def test_any_row(rows, scale, length, pooled_size, F):
         if reference.is_region(rois[k], 4, scale, F):
             assert bins.image[k] == image
             expected = reference.axis_bins(y1, y2, length, pooled_size[0], scale, F)
-            np.testing.assert_array_equal(bins.rows[k], expected)
+            np.testing.assert_array_equal(bins.y_bins[k], expected)
             expected = reference.axis_bins(x1, x2, length + 1, pooled_size[1], scale, F)
-            np.testing.assert_array_equal(bins.cols[k], expected)
+            np.testing.assert_array_equal(bins.x_bins[k], expected)
         else:
             assert bins.image[k] == -1
-            assert np.all(bins.rows[k, :, 0] >= bins.rows[k, :, 1])
-            assert np.all(bins.cols[k, :, 0] >= bins.cols[k, :, 1])
+            assert np.all(bins.y_bins[k, :, 0] >= bins.y_bins[k, :, 1])
+            assert np.all(bins.x_bins[k, :, 0] >= bins.x_bins[k, :, 1])
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_rounding_half_away_from_zero(value):
     value = np.float32(np.clip(value, -1e38, 1e38))
-    rounded = geometry.round_half_away(np, np.array([value]))
+    rounded = bins_of_axis.round_half_away(np, np.array([value]))
     assert int(rounded[0]) == reference.round_half_away(value)

@@ -1,12 +1,29 @@
 """What every door accepts and refuses alike, whatever its arrays are."""
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32")
+MOST_SAMPLES = 2**10  # along an axis of a bin; as many taps are listed
 IN_FLOAT32 = tuple(name for name in DTYPES if name not in ("float64", "int32"))  # exactly
+
+
+@functools.cache
+def dtype_name(dtype: Any) -> str:
+    """Of NumPy's dtypes, which take long to say it."""
+    return str(dtype.name)
+
+
+def is_several(data: Any) -> bool:
+    """Whether these are several arrays of feature maps, not one array as nested lists."""
+    return isinstance(data, (list, tuple)) and any(
+        getattr(each, "ndim", 0) in (3, 4)
+        or type(each).__module__.partition(".")[0] not in ("builtins", "numpy")
+        for each in data
+    )
 
 
 def pooled_size(value: Any) -> tuple[int, int]:
@@ -40,8 +57,43 @@ def spatial_scale(value: Any) -> float:
     return scale
 
 
+def scales(value: Any, arrays: int | None) -> tuple[tuple[float, float], ...]:
+    """A scale along y and x for each of so many arrays of maps, or for a single one (None).
+
+    One number stands for all; a single array takes a pair too, several a number or pair each.
+    """
+    if not isinstance(value, (tuple, list)):
+        return ((spatial_scale(value),) * 2,) * (1 if arrays is None else arrays)
+    if arrays is not None:
+        if len(value) != arrays:
+            raise ValueError(
+                f"spatial_scale is {value!r}; expected one number, or one for each of the {arrays} "
+                "arrays in data"
+            )
+        return tuple(pair for each in value for pair in scales(each, None))
+    if len(value) != 2:
+        raise ValueError(f"spatial_scale is {value!r}; expected one number, or two (along y, x)")
+    y, x = map(spatial_scale, value)
+    return ((y, x),)
+
+
+def results(out: Any, count: int | None) -> tuple[Any, ...]:
+    """The caller's memory for a result (None), or for each of so many; None where none is given."""
+    if count is None:
+        return (out,)
+    if out is None:
+        return (None,) * count
+    if not isinstance(out, (list, tuple)) or len(out) != count:
+        raise TypeError(
+            f"out is a {type(out).__name__}; expected {count} arrays, one for each of data"
+        )
+    return tuple(out)
+
+
 def values_and_argmax(out: Any) -> tuple[Any, Any]:
     """The two arrays of `out`, where positions are asked for too."""
+    if out is None:
+        return None, None
     if not isinstance(out, tuple) or len(out) != 2:
         raise TypeError(
             f"out is a {type(out).__name__}; with return_argmax it is a pair (values, argmax)"
@@ -49,11 +101,17 @@ def values_and_argmax(out: Any) -> tuple[Any, Any]:
     return out
 
 
-def refuse_maps(dtype: Any, name: str | None, shape: Sequence[int], cast: str = "astype") -> None:
-    """Raise unless this dtype, by its name, and shape are those of feature maps."""
-    if name not in DTYPES:
+def refuse_maps(
+    dtype: Any,
+    name: str | None,
+    shape: Sequence[int],
+    known: Sequence[str] = DTYPES,
+    cast: str = "astype",
+) -> None:
+    """Raise unless this dtype, by its name among those known, and shape are of feature maps."""
+    if name not in known:
         raise TypeError(
-            f"data has dtype {dtype}; expected one of {', '.join(DTYPES)}: convert with {cast}"
+            f"data has dtype {dtype}; expected one of {', '.join(known)}: convert with {cast}"
         )
     if len(shape) != 4:
         raise ValueError(
@@ -64,6 +122,34 @@ def refuse_maps(dtype: Any, name: str | None, shape: Sequence[int], cast: str = 
         raise ValueError(f"data has shape {tuple(shape)}; each axis must be below 2**31")
 
 
+def refuse_unlike(maps: Sequence[Any]) -> None:
+    """Raise unless arrays of maps have one dtype and as many channels."""
+    kinds = [(array.dtype, array.shape[1]) for array in maps]
+    for i, (dtype, channels) in enumerate(kinds):
+        if (dtype, channels) != kinds[0]:
+            raise ValueError(
+                f"data[{i}] has dtype {dtype} and {channels} channels, but data[0] has "
+                f"{kinds[0][0]} and {kinds[0][1]}; feature maps of one call are alike but in size"
+            )
+
+
+def sampling_ratio(value: Any) -> int:
+    """How many samples along each axis of a bin; 0 where it depends on the bin."""
+    try:
+        ratio = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"sampling_ratio is {value!r}; expected a whole number, 0 for as many samples as a bin "
+            "has pixels"
+        ) from None
+    if ratio > MOST_SAMPLES:
+        raise ValueError(
+            f"sampling_ratio is {ratio}; expected at most {MOST_SAMPLES}, or 0 for as many samples "
+            "as a bin has pixels"
+        )
+    return max(ratio, 0)
+
+
 def refuse_argmax(dtype: Any, whole: bool, shape: Sequence[int], expected: Sequence[int]) -> None:
     """Raise unless positions of this dtype, whole numbers or not, and shape fit the gradient."""
     if tuple(shape) != tuple(expected) or not whole:
@@ -71,6 +157,29 @@ def refuse_argmax(dtype: Any, whole: bool, shape: Sequence[int], expected: Seque
             f"argmax has shape {tuple(shape)} and dtype {dtype}; expected {tuple(expected)} "
             "and int32 or int64, as roi_pool(..., return_argmax=True) gave it"
         )
+
+
+def pooled_size_of(grad: Any) -> tuple[int, ...]:
+    """The last two sides of a gradient (K, C, h, w)."""
+    shape = tuple(getattr(grad, "shape", ()))
+    if len(shape) != 4:
+        raise ValueError(f"grad has shape {shape}; expected that of pooled values (K, C, h, w)")
+    return shape[2:]
+
+
+def data_shapes(value: Any) -> tuple[bool, list[tuple[int, ...]]]:
+    """Whether the shapes of several arrays of maps are given, and all of them."""
+    several = isinstance(value, Sequence) and any(hasattr(each, "__len__") for each in value)
+    try:
+        shapes = [tuple(map(operator.index, each)) for each in (value if several else [value])]
+    except TypeError:
+        raise TypeError(f"data_shape is {value}; expected (N, C, H, W)") from None
+    for shape in shapes:
+        if len(shape) != 4 or min(shape) < 0 or max(shape) >= 2**31:
+            raise ValueError(f"data_shape is {value}; expected (N, C, H, W), each below 2**31")
+    if not shapes or any(shape[1] != shapes[0][1] for shape in shapes):
+        raise ValueError(f"data_shape is {value}; expected as many channels for all maps")
+    return several, shapes
 
 
 def refuse_grad(
@@ -87,26 +196,19 @@ def refuse_grad(
         )
 
 
-def refuse_argmax_outside(inside: bool, height: int, width: int) -> None:
-    """Raise unless the core found every position inside the map."""
-    if not inside:
-        raise IndexError(
-            f"argmax holds positions outside the map of {height} x {width} pixels; expected "
-            f"-1 to {height * width - 1}: was it made with the same data_shape?"
-        )
-
-
-def refuse_onnx_dtype(name: str) -> None:
-    """Raise unless ONNX Runtime's MaxRoiPool, which is float32 alone, can pool it exactly."""
-    if name not in IN_FLOAT32:
-        raise TypeError(
-            f"data has dtype {name}; an ONNX graph pools in float32, which holds "
-            f"{', '.join(IN_FLOAT32)}: cast data to one of them"
-        )
-
-
-def refuse_onnx_argmax() -> None:
-    """Raise: positions were asked for."""
-    raise NotImplementedError(
-        "ONNX's MaxRoiPool gives no positions; leave out return_argmax in what becomes a graph"
+def refuse_argmax_outside(inside: bool, data_shapes: Sequence[Sequence[int]]) -> None:
+    """Raise unless the core found every position inside its map."""
+    if inside:
+        return
+    _, _, height, width = max(data_shapes, key=lambda shape: shape[2] * shape[3])
+    of = "the map" if len(data_shapes) == 1 else "its map; the largest is"
+    raise IndexError(
+        f"argmax holds positions outside {of} of {height} x {width} pixels; expected "
+        f"-1 to {height * width - 1}: was it made with the same data_shape?"
     )
+
+
+def refuse_other_dtype(name: str, dtype: Any, expected: Any) -> None:
+    """Raise unless an array beside the features has their dtype."""
+    if dtype != expected:
+        raise TypeError(f"{name} has dtype {dtype}, but data has {expected}; cast it to that")

@@ -3,6 +3,8 @@
 from types import ModuleType
 from typing import Any
 
+from roipool import checks
+
 
 def _numpy() -> ModuleType:
     from roipool.doors import numpy
@@ -61,8 +63,8 @@ _DOORS = {
 
 
 def door_of(data: Any) -> ModuleType:
-    """The module that pools this kind of array."""
-    kind = type(data)
+    """The module that pools this kind of array, or a sequence of them."""
+    kind = type(data[0] if checks.is_several(data) else data)
     door = _DOORS.get(_package(kind))
     if door is None or kind is object:  # perhaps a subclass: np.memmap, a user's own
         bases = (_package(base) for base in kind.__mro__[:-1])

@@ -1,78 +1,134 @@
 """NumPy arrays: shapes and dtypes checked, memory allocated, the native core called."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from roipool import _core, bins, boxes, checks, geometry, memory
-from roipool.memory import bits
+from roipool import checks, geometry, memory, native, rois
+from roipool.descriptions import Call, Operator, position, shapes
+from roipool.kernels import KERNELS
+
+Shape = tuple[int, ...]
 
 
-def roi_pool(
-    data: Any,
-    rois: Any,
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    return_argmax: bool,
+def pool(
+    operator: Operator, data: Any, regions: Any, call: Call, positions: bool, out: Any
+) -> np.ndarray | tuple[np.ndarray, ...]:
+    """The operator's values and, where asked for, what they stand at."""
+    maps = as_maps(data, operator.dtypes)
+    images = sum(map(len, maps))
+    rows = rois.as_rows(regions, images)
+    kernel, dtype = operator.forward, maps[0].dtype
+    name = checks.dtype_name(dtype)
+    height, width = call.pooled_size
+    sizes = {"K": len(rows), "C": maps[0].shape[1], "h": height, "w": width}
+    wanted = kernel.results[: 1 + positions]
+    given = checks.values_and_argmax(out) if positions else (out,)
+    results: list[np.ndarray] = []
+    for arg, shape, memory_of in zip(wanted, shapes(kernel, sizes), given, strict=False):
+        kind = dtype if arg.dtype == "data" else position(_planes(maps))
+        results.append(result(memory_of, shape, kind, *maps, *results))
+    extent = geometry.maps_of([array.shape for array in maps], call.scales)
+    found = native.structure(operator, rows, extent, name, call)
+    native.run(kernel, name, {"data": maps, **found._asdict()}, results)
+    return tuple(results) if positions else results[0]
+
+
+def backward(
+    operator: Operator,
+    grad: Any,
+    regions: Any,
+    data_shapes: Sequence[Shape],
+    call: Call | None,
+    saved: Mapping[str, Any],
+    several: bool,
     out: Any,
-) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-    """`roipool.roi_pool` for NumPy arrays; the size and scale have been checked."""
-    data = boxes.as_native(as_maps(data))
-    images, channels, height, width = data.shape
-    rows = boxes.as_rows(rois, images)
-    shape = (len(rows), channels, *pooled_size)
-    pair = return_argmax and out is not None
-    given, given_argmax = checks.values_and_argmax(out) if pair else (out, None)
-    values = _result(given, shape, data.dtype, data)
-    argmax = None
-    if return_argmax:
-        argmax = _result(given_argmax, shape, argmax_dtype(height * width), data, values)
-
-    edges = bins.max_bins(rows, data.shape, pooled_size, spatial_scale, data.dtype)
-    _core.run("max", data.dtype.name, (bits(data), *edges), (bits(values), argmax))
-    return values if argmax is None else (values, argmax)
-
-
-def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
-) -> np.ndarray:
-    """`roipool.roi_pool_backward` for NumPy arrays."""
-    grad, argmax = np.asarray(grad), np.asarray(argmax)
-    images, _, height, width = data_shape
-    rows = boxes.as_rows(rois, images)
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), data_shape)
-    checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
-    image = bins.image_index(rows, images)
-    grad_data = _result(out, data_shape, grad.dtype, grad, argmax)
-    grad = bits(np.ascontiguousarray(boxes.as_native(grad)))
-    position = np.int32 if argmax.dtype == np.int32 else np.int64
-    argmax = np.require(argmax, position, ["C", "A"])
-    inside = _core.run("max_add", grad_data.dtype.name, (grad, image, argmax), (bits(grad_data),))
-    checks.refuse_argmax_outside(inside, height, width)
-    return grad_data
+) -> Any:
+    """The gradient of the features: one array for each shape, or the only one."""
+    grad = np.asarray(grad)
+    images = sum(shape[0] for shape in data_shapes)
+    rows = rois.as_rows(regions, images)
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), data_shapes[0])
+    read = {name: _positions(array, grad) for name, array in saved.items()}
+    if call is None:
+        found = {"image": native.image_index(rows, images)}
+    else:
+        maps = geometry.maps_of(data_shapes, call.scales)
+        found = native.structure(operator, rows, maps, grad.dtype.name, call)._asdict()
+    given = checks.results(out, len(data_shapes) if several else None)
+    inputs = [grad, *read.values()]
+    filled: list[np.ndarray] = []
+    for memory_of, shape in zip(given, data_shapes, strict=True):
+        filled.append(result(memory_of, shape, grad.dtype, *inputs, *filled))
+    pooled = np.ascontiguousarray(rois.as_native(grad))
+    inside = native.run(
+        operator.backward, filled[0].dtype.name, {"pooled": pooled, **read, **found}, [filled]
+    )
+    checks.refuse_argmax_outside(inside, data_shapes)
+    return filled if several else filled[0]
 
 
-def max_of_bins(
-    data: np.ndarray, edges: geometry.Bins, positions: Any = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The maximum of each bin and, in the dtype `positions` if one is given, where it lies."""
-    shape = (len(edges.image), data.shape[1], edges.rows.shape[1], edges.cols.shape[1])
-    values = memory.empty(shape, data.dtype)
-    argmax = None if positions is None else memory.empty(shape, np.dtype(positions))
-    _core.run("max", data.dtype.name, (bits(data), *edges), (bits(values), argmax))
-    return values, argmax
+def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: Call) -> np.ndarray:
+    """The gradient of the regions' corners, (K, 5), by the chain rule through their weights."""
+    maps = as_maps(data, operator.dtypes)
+    grad = np.asarray(grad)
+    rows = rois.as_rows(regions, sum(map(len, maps)))
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), maps[0].shape)
+    checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
+    dtype = maps[0].dtype
+    sizes = geometry.maps_of(list(map(np.shape, maps)), call.scales)
+    native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
+    F = geometry.float_type(np, dtype, rows.dtype)
+    gradient = np.zeros((len(rows), 5), F)
+    if not len(rows):
+        return gradient
+    with np.errstate(all="ignore"):  # of padding rows
+        wide = np.float64 if dtype == np.float64 else np.float32
+        found, slopes = operator.structure(np, rows, sizes, call.pooled_size, wide, *call.more)
+    known = {"data": maps, "pooled": np.ascontiguousarray(rois.as_native(grad))}
+    known |= found._asdict()
+    for columns, weight, slope in (((2, 4), "y_weight", slopes.y), ((1, 3), "x_weight", slopes.x)):
+        kernel = KERNELS[operator.linear.linear[weight]]
+        moved = np.empty(len(slope), wide)
+        native.run(kernel, dtype.name, known, [moved])
+        gradient[:, columns] = (moved[:, None] * slope).reshape(len(rows), -1, 2).sum(1)
+    return gradient
 
 
-def as_maps(data: Any) -> np.ndarray:
-    """Feature maps, checked."""
+def as_maps(data: Any, known: Sequence[str] = checks.DTYPES) -> list[np.ndarray]:
+    """Arrays of feature maps, checked: one, or several in a sequence."""
+    if checks.is_several(data):
+        maps = [_as_array(each, f"data[{i}]") for i, each in enumerate(data)]
+        maps = [array[None] if array.ndim == 3 else array for array in maps]
+    else:
+        maps = [_as_array(data, "data")]
+    for array in maps:
+        checks.refuse_maps(array.dtype, checks.dtype_name(array.dtype), array.shape, known)
+    if len(maps) > 1:
+        checks.refuse_unlike(maps)
+    return [rois.as_native(array) for array in maps]
+
+
+def _planes(maps: Sequence[np.ndarray]) -> list[int]:
+    return [array.shape[2] * array.shape[3] for array in maps]
+
+
+def _as_array(data: Any, name: str) -> np.ndarray:
     if hasattr(data, "mask"):  # asked so, numpy.ma need not be imported
-        raise TypeError("data is a masked array; its mask would be lost: fill it with data.filled")
-    array = np.asarray(data)
-    checks.refuse_maps(array.dtype, array.dtype.name, array.shape)
-    return array
+        raise TypeError(
+            f"{name} is a masked array; its mask would be lost: fill it with {name}.filled"
+        )
+    return np.asarray(data)
 
 
-def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -> np.ndarray:
+def _positions(argmax: Any, grad: np.ndarray) -> np.ndarray:
+    argmax = np.asarray(argmax)
+    checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
+    return np.require(argmax, np.int32 if argmax.dtype == np.int32 else np.int64, ["C", "A"])
+
+
+def result(out: Any, shape: Shape, dtype: Any, *others: np.ndarray) -> np.ndarray:
     """The caller's memory if it fits, else new memory."""
     dtype = np.dtype(dtype).newbyteorder("=")
     if out is None:
@@ -84,11 +140,6 @@ def _result(out: Any, shape: tuple[int, ...], dtype: Any, *inputs: np.ndarray) -
         raise ValueError(f"out has shape {out.shape} and dtype {out.dtype}; {expected}")
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError(f"out is read-only, unaligned or not contiguous; {expected}")
-    if any(np.may_share_memory(out, array) for array in inputs):
+    if any(np.may_share_memory(out, array) for array in others):
         raise ValueError(f"out may overlap another array of this call; {expected} of its own")
     return out
-
-
-def argmax_dtype(plane: int) -> type:
-    """What holds every position of a plane of so many pixels."""
-    return np.int32 if plane < 2**31 else np.int64

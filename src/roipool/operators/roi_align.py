@@ -1,0 +1,282 @@
+"""Mean of interpolated samples in a region's bins: Mask R-CNN's RoIAlign."""
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from roipool import checks, geometry, native
+from roipool.arrays import Array, Nested, Scale
+from roipool.descriptions import Call, OnnxNode, Operator, Option, described
+from roipool.doors import door_of
+
+
+def _taps(
+    xp: Any,
+    rois: Any,
+    maps: geometry.Maps,
+    size: tuple[int, int],
+    dtype: Any,
+    sampling_ratio: int,
+    aligned: bool,
+    *,
+    traced: bool = False,
+) -> tuple[geometry.Taps, geometry.Slopes]:
+    return geometry.align_taps(
+        xp,
+        rois,
+        maps,
+        size,
+        dtype,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
+        traced=traced,
+    )
+
+
+def _attributes(call: Call) -> dict[str, Any]:
+    ratio, aligned = call.more
+    return {
+        "mode": "avg",
+        "output_height": call.pooled_size[0],
+        "output_width": call.pooled_size[1],
+        "sampling_ratio": ratio,
+        "spatial_scale": call.scales[0][0],
+        "coordinate_transformation_mode": "half_pixel" if aligned else "output_half_pixel",
+    }
+
+
+ROI_ALIGN = described(
+    Operator(
+        "roi_align",
+        kernel="taps_read",
+        structure=_taps,
+        twin=native.align_taps,
+        dtypes=checks.FLOATS,
+        options=(
+            Option("sampling_ratio", "int", checks.sampling_ratio),
+            Option("aligned", "bool", bool),
+        ),
+        onnx=OnnxNode(
+            "RoiAlign",
+            separate=True,
+            attributes=_attributes,
+            dtypes=dict.fromkeys(checks.FLOATS, "float32") | {"float64": "float64"},
+            fails_reversed=lambda call: call.more == (0, True),
+        ),
+    )
+)
+
+
+@overload
+def roi_align(
+    data: Array | Sequence[Array],
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    sampling_ratio: int = ...,
+    aligned: bool = ...,
+    out: Array | None = ...,
+) -> Array: ...
+@overload
+def roi_align(
+    data: Nested,
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    sampling_ratio: int = ...,
+    aligned: bool = ...,
+    out: np.ndarray | None = ...,
+) -> np.ndarray: ...
+def roi_align(
+    data: Any,
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = 1.0,
+    *,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+    out: Any = None,
+) -> Any:
+    """Mean of samples interpolated inside regions of interest, into a fixed size.
+
+    A region is divided into `pooled_size` bins; each is sampled at a grid of points that lie
+    evenly in it, interpolated between the four pixels around, and averaged. Nothing is rounded to
+    pixels, so values move with the region, and it has a gradient too. Along each axis, for the ends
+    c1 and c2 of a region on a map of L pixels:
+
+        off = 0.5 if aligned else 0
+        start = c1 * spatial_scale - off        size = (c2 * spatial_scale - off) - start
+        if not aligned: size = max(size, 1)
+        bin = size / P                          P bins along this axis
+        g = sampling_ratio or ceil(size / P)    samples in a bin
+        position(p, i) = start + p * bin + (i + 0.5) * bin / g      i = 0 .. g - 1
+        outside [-1, L]: counts as 0, else q = clip(position, 0, L - 1), k = floor(q):
+            (1 - (q - k)) * pixel k + (q - k) * pixel k + 1
+        out[k, c, i, j] = sum of the samples of rows bin i, columns bin j / (g_y * g_x)
+
+    Coordinates are computed in float32, or in float64 when `data` and `rois` both are. A bin
+    without samples gives 0. A pixel of weight 0 is not read, whatever its value.
+
+    Args:
+        data: Feature maps (N, C, H, W): float16, bfloat16, float32 or float64, of any strides, in
+            any library that `roipool.roi_pool` takes; or a sequence of such arrays, of as many
+            channels each, (N_i, C, H_i, W_i) or (C, H_i, W_i): a feature pyramid, or images of
+            several sizes. The images of all are counted through.
+        rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
+            N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
+            out, no gradient.
+        pooled_size: (h, w), or one int for both.
+        spatial_scale: Size of the feature map / size of the image: one number, or a pair (along
+            y, along x); of several arrays of maps one number for all, or one for each.
+        sampling_ratio: Samples along each axis of a bin; 0 for as many as the bin has pixels,
+            which averages without gaps.
+        aligned: Whether pixel k of the map covers [k - 0.5, k + 0.5], as Detectron2 corrected the
+            first implementation. False gives that: half a pixel to the right, and regions of
+            below one pixel widened to it.
+        out: Memory for the result, as of `roipool.roi_pool`.
+
+    Returns:
+        The pooled values (K, C, h, w), in the dtype of `data`; half types are summed in float32 and
+        rounded once. Differentiable where the library records derivatives: with respect to `data`,
+        any number of times, and to the corners in `rois`, which no other implementation offers. A
+        value is not smooth where a sample passes a pixel: there the slope is that to its right.
+
+    Raises:
+        IndexError: A batch index is N or more.
+        ValueError: A batch index is no whole number, a coordinate is not finite, a shape is not
+            as above, `pooled_size` is below 1, or `spatial_scale` is not finite and positive.
+        TypeError: A dtype that is not listed, or arrays of a library without a door.
+
+    Source: K. He et al., "Mask R-CNN", ICCV 2017, section 3; to rounding as torchvision, ONNX
+    Runtime, MXNet and mmcv.
+
+    Example:
+        >>> import numpy as np, roipool
+        >>> x = np.arange(48, dtype=np.float32).reshape(1, 1, 8, 6)
+        >>> roi = np.array([[0, 1, 1, 4, 5]], dtype=np.float32)
+        >>> roipool.roi_align(x, roi, (2, 2))
+        array([[[[10.25, 11.75],
+                 [22.25, 23.75]]]], dtype=float32)
+        >>> roipool.roi_align(x, roi, (2, 2), aligned=False)
+        array([[[[13.75, 15.25],
+                 [25.75, 27.25]]]], dtype=float32)
+    """
+    call = ROI_ALIGN.call(
+        pooled_size,
+        spatial_scale,
+        len(data) if checks.is_several(data) else None,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
+    )
+    return door_of(data).pool(ROI_ALIGN, data, rois, call, False, out)
+
+
+def roi_align_backward(
+    grad: Any,
+    rois: Any,
+    data_shape: Any,
+    spatial_scale: Scale = 1.0,
+    *,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+    out: Any = None,
+) -> Any:
+    """The gradient of `roi_align` with respect to `data`.
+
+        grad_data[n, c, y, x] += weight of y in bin i * weight of x in bin j * grad[k, c, i, j]
+
+    for every k whose image is n: sums run over k, then i, then j, on any number of threads, so the
+    bits are the same on every run. float16 and bfloat16 are summed in float32 and rounded once.
+
+    Args:
+        grad: Gradient of the pooled values, (K, C, h, w): float16, bfloat16, float32 or float64.
+        rois: The regions given to `roi_align`, in either form.
+        data_shape: The shape of `data`, (N, C, H, W); of several arrays, a list of theirs.
+        spatial_scale: As given to `roi_align`, and so are `sampling_ratio` and `aligned`.
+        sampling_ratio: See there.
+        aligned: See there.
+        out: Memory for the result, an array of shape `data_shape` and the dtype of `grad`.
+
+    Returns:
+        The gradient, of shape `data_shape` and the dtype of `grad`; of several arrays a list.
+
+    Raises:
+        IndexError: A batch index is N or more.
+        ValueError: Shapes that do not fit each other, or rows that are no regions.
+        TypeError: A dtype that has no gradient, or arrays of a library without a door.
+
+    Example:
+        >>> import numpy as np, roipool
+        >>> grad = np.ones((1, 1, 2, 2), np.float32)
+        >>> roi = np.array([[0, 1, 1, 3, 2]], dtype=np.float32)
+        >>> roipool.roi_align_backward(grad, roi, (1, 1, 3, 4))
+        array([[[[0. , 0. , 0. , 0. ],
+                 [0. , 1. , 1. , 0. ],
+                 [0. , 1. , 1. , 0. ]]]], dtype=float32)
+    """
+    several, shapes = checks.data_shapes(data_shape)
+    arrays = len(shapes) if several else None
+    call = ROI_ALIGN.call(
+        checks.pooled_size_of(grad),
+        spatial_scale,
+        arrays,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
+    )
+    return door_of(grad).backward(ROI_ALIGN, grad, rois, shapes, call, {}, several, out)
+
+
+def roi_align_backward_rois(
+    grad: Any,
+    data: Any,
+    rois: Any,
+    spatial_scale: Scale = 1.0,
+    *,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+) -> Any:
+    """The gradient of `roi_align` with respect to `rois`.
+
+        position = start + t * size, t from 0 to 1 along the region: moves with its first end by
+        spatial_scale * (1 - t), with its last by spatial_scale * t; and the weights move with it
+
+    The chain rule through the weights of the samples. Where a size is clamped (`aligned` false, a
+    region of below one pixel) a region moves with its first end alone. That the number of samples,
+    or which of them count, depends on the region is not counted; the batch index has no gradient.
+
+    Args:
+        grad: Gradient of the pooled values, (K, C, h, w), of the dtype of `data`.
+        data: The feature maps given to `roi_align`.
+        rois: The regions given to `roi_align`, in either form.
+        spatial_scale: As given to `roi_align`, and so are `sampling_ratio` and `aligned`.
+        sampling_ratio: See there.
+        aligned: See there.
+
+    Returns:
+        (K, 5) rows [0, x1, y1, x2, y2] of derivatives, one for each row or box in `rois`: float64
+        where coordinates are computed in it, else float32.
+
+    Raises:
+        IndexError: A batch index is N or more.
+        ValueError: Shapes that do not fit each other, or rows that are no regions.
+        TypeError: A dtype that has no gradient, or arrays of a library without a door.
+
+    Example:
+        >>> import numpy as np, roipool
+        >>> data = np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4)    # slopes of 4 and 1
+        >>> roi = np.array([[0, 1, 1, 2.5, 2]], dtype=np.float32)
+        >>> grad = np.ones((1, 1, 1, 1), np.float32)
+        >>> roipool.roi_align_backward_rois(grad, data, roi)
+        array([[0. , 0.5, 2. , 0.5, 2. ]], dtype=float32)
+    """
+    call = ROI_ALIGN.call(
+        checks.pooled_size_of(grad),
+        spatial_scale,
+        len(data) if checks.is_several(data) else None,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
+    )
+    return door_of(data).backward_rois(ROI_ALIGN, grad, data, rois, call)
