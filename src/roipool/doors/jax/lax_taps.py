@@ -81,9 +81,7 @@ def _step(known: Mapping[str, Any], walks: _Walks, t: Array) -> _Step:
     return _Step(y, x, jnp.where(live, pixel, 0), *weights)
 
 
-def _read(
-    known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any
-) -> list[Array]:
+def _read(known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any) -> list[Array]:
     pixels, chunks, walks = _prepared(known, maps, chunk)
     shape = (known["image"].shape[0], known["y_taps"].shape[1], known["x_taps"].shape[1])
     channels, dtype = maps[0][1], known["data"][0].dtype

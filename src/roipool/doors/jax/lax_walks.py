@@ -100,9 +100,7 @@ def in_table(image: Array, shapes: Sequence[Sequence[int]]) -> tuple[Array, Any]
     return base, stride
 
 
-def refuse_more_than_counted(
-    name: str, shapes: Sequence[Sequence[int]], pixels: Any
-) -> None:
+def refuse_more_than_counted(name: str, shapes: Sequence[Sequence[int]], pixels: Any) -> None:
     """Raise where an index would not hold so many."""
     if pixels >= COUNTED:
         said = tuple(shapes[0]) if len(shapes) == 1 else [tuple(shape) for shape in shapes]
