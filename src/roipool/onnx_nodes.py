@@ -56,7 +56,7 @@ def pool(write: Writer, operator: Operator, call: Call, data: Any, rois: Any, dt
 def _with_padding(write: Writer, node: OnnxNode, call: Call, rows: Any, kind: str) -> Any:
     """A row that is no region, as far as nodes can tell, becomes a region beside the map."""
     scale, _ = call.scales[0]
-    beside = write.numbers(geometry.beside_the_map((scale, scale)), kind)
+    beside = write.numbers(geometry.beside_the_map(scale), kind)
     most = float(np.finfo(kind).max) / 8 * min(1, 1 / scale)  # as geometry has it
 
     index = write.columns(rows, 0, 1)

@@ -1,0 +1,193 @@
+"""roi_align in graphs that spox builds, and operators that come later."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import spox.opset.ai.onnx.v17 as op
+
+import roipool
+from align_cases import assert_close, calls
+from cases import NAMES, normal_maps, odd_boxes, random_boxes
+from roipool import geometry, reference
+from roipool.descriptions import OPERATORS, Operator, Option, described
+from test_errors import ROWS
+from test_spox import MAPS, boxes, maps, run
+
+
+def some_rois(dtype=np.float32):
+    """All but those whose adaptive grid fills ONNX Runtime's memory, on the map or not."""
+    rois = np.concatenate(
+        [odd_boxes(13, 11), random_boxes(np.random.default_rng(0), 12, 2, 13, 11)]
+    )
+    far = np.abs(rois[:, 1:]).max(axis=1) > 1000
+    return rois[~far | (rois[:, 0] < 0)].astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_maps_and_regions(dtype):
+    found, _ = calls(32, seed=7)
+    for case in found:
+        data, rois = case["data"].astype(dtype), case["rois"].astype(dtype)
+        x, y = maps(dtype), boxes(dtype=dtype)
+        value = roipool.roi_align(x, y, case["pooled_size"], case["scale"], **case["how"])
+        expected = roipool.roi_align(data, rois, case["pooled_size"], case["scale"], **case["how"])
+        assert_close(run(value, {x: data, y: rois}), expected)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.7, (0.5, 1 / 3)])
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("sampling_ratio", [0, 2])
+def test_odd_regions_and_none(scale, aligned, sampling_ratio):
+    x, y = maps(), boxes()
+    how = {"sampling_ratio": sampling_ratio, "aligned": aligned}
+    value = roipool.roi_align(x, y, (3, 2), scale, **how)
+    for rows in (some_rois(), some_rois()[:0]):
+        expected = roipool.roi_align(MAPS, rows, (3, 2), scale, **how)
+        assert_close(run(value, {x: MAPS, y: rows}), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [2.0**-126, 1 / 3, 2.0**127])
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("sampling_ratio", [0, 2])
+def test_padding(scale, aligned, sampling_ratio, dtype):
+    """Also what could not be told apart from a region by ONNX Runtime, which reads by it."""
+    x, y = maps(dtype), boxes(dtype=dtype)
+    value = roipool.roi_align(x, y, 2, scale, sampling_ratio=sampling_ratio, aligned=aligned)
+    most = np.finfo(dtype).max
+    rows = [[-1, 0, 0, 0, 0], [-1, np.nan, 0, np.inf, 0], [-np.inf, 0, 0, 0, 0]]
+    rows += [[np.nan, 0, 0, 0, 0], [0, np.nan, 0, 0, 0], [0, -np.inf, 0, np.inf, 1]]
+    rows += [[0, -most, -most, most, most], [0, 0, 0, np.inf, 1]]
+    values = run(value, {x: MAPS.astype(dtype), y: np.array(rows, dtype)})
+    assert not values.any()
+
+
+def test_a_scale_that_float32_does_not_hold():
+    x, y = maps(np.float64), boxes(dtype=np.float64)
+    rois = np.array([[0, 1, 1, 9, 9]], np.float64)
+    value = roipool.roi_align(x, y, 2, 1 / 3)
+    expected = reference.roi_align(MAPS.astype(np.float64), rois, (2, 2), 1 / 3, 0, True)
+    assert_close(run(value, {x: MAPS.astype(np.float64), y: rois}), expected)
+
+
+@pytest.mark.parametrize("dtype", NAMES)
+def test_every_dtype(dtype):
+    x = maps(np.float64)  # not every runtime's door takes bfloat16
+    features = op.cast(x, to=np.dtype(dtype))
+    if np.dtype(dtype).kind in "iu":
+        with pytest.raises(TypeError, match="an ONNX graph pools in float32 or float64, which hol"):
+            roipool.roi_align(features, some_rois(), 2)
+        return
+    data = normal_maps(np.random.default_rng(1), MAPS.shape, dtype)
+    rois = some_rois(np.float64 if dtype == "float64" else np.float32)
+    value = roipool.roi_align(features, rois, (3, 2), 0.7)
+    assert value.unwrap_tensor().dtype == np.dtype(dtype)
+    actual = run(op.cast(value, to=np.float64), {x: data.astype(np.float64)})
+    expected = roipool.roi_align(data, rois, (3, 2), 0.7)
+    assert_close(actual.astype(dtype), expected)
+
+
+def test_every_form_of_rois():
+    rois = random_boxes(np.random.default_rng(2), 10, 2, 13, 11)
+    rois = rois[np.argsort(rois[:, 0], kind="stable")]
+    parts = [rois[rois[:, 0] == n, 1:] for n in range(2)]
+    for dtype in (np.float32, np.float64):
+        data = MAPS.astype(dtype)
+        x, y, first, second = maps(dtype), boxes(), boxes(4, np.float64), boxes(4)
+        expected = roipool.roi_align(data, rois.astype(dtype), 2)
+        forms = [
+            (y, {y: rois}),
+            ([first, second], {first: parts[0].astype(np.float64), second: parts[1]}),
+            ((parts[0], second), {second: parts[1]}),
+            (rois.tolist(), {}),
+            (parts, {}),
+        ]
+        for form, inputs in forms:
+            assert_close(run(roipool.roi_align(x, form, 2), {x: data} | inputs), expected)
+
+
+@pytest.mark.parametrize(("values", "error", "message"), ROWS, ids=[str(r[0]) for r in ROWS])
+def test_constant_rows(values, error, message):
+    rois = np.array([[0, 0, 0, 1, 1], [1, 0, 0, 1, 1], values])
+    with pytest.raises(error) as caught:
+        roipool.roi_align(maps(shape=(2, 3, "H", "W")), rois, 2)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_batch_index_too_large_is_an_error_of_the_runtime():
+    x, y = maps(), boxes()
+    with pytest.raises(Exception, match=r"RoiAlign.*batch_indices value 2 .*out of range"):
+        run(roipool.roi_align(x, y, 2), {x: MAPS, y: np.array([[2, 0, 0, 3, 3]], np.float32)})
+
+
+def test_what_is_refused():
+    with pytest.raises(TypeError, match="data is a sequence; ONNX's RoiAlign takes one value"):
+        roipool.roi_align([maps(), maps()], boxes(), 2)
+    with pytest.raises(TypeError, match="out is given, but a value of a graph has no memory"):
+        roipool.roi_align(maps(), boxes(), 2, out=MAPS)
+    with pytest.raises(TypeError, match="grad is a Var; expected an array of pooled values"):
+        roipool.roi_align_backward(maps(), boxes(), (1, 1, 4, 4))
+    with pytest.raises(NotImplementedError, match="ONNX has no gradient of RoiAlign; different"):
+        roipool.roi_align_backward_rois(MAPS, maps(), boxes())
+
+
+def test_the_shape_is_known():
+    assert roipool.roi_align(maps(), boxes(), (3, 2)).unwrap_tensor().shape == (None, "C", 3, 2)
+
+
+@pytest.fixture
+def centre():
+    """An operator of known parts: one sample in the middle of each bin."""
+
+    def taps(xp, rois, extent, size, dtype, aligned, **more):
+        how = {"sampling_ratio": 1, "aligned": aligned}
+        return geometry.align_taps(xp, rois, extent, size, dtype, **how, **more)
+
+    known = OPERATORS["roi_align"]
+    node = known.onnx._replace(
+        attributes=lambda call: known.onnx.attributes(call._replace(more=(1, *call.more))),
+        fails_reversed=lambda call: False,
+    )
+    yield described(
+        Operator(
+            "centre",
+            kernel="taps_read",
+            structure=taps,
+            twin=lambda *arguments: (None, False),
+            dtypes=known.dtypes,
+            options=(Option("aligned", "bool", bool),),
+            onnx=node,
+        )
+    )
+    del OPERATORS["centre"]
+
+
+def test_an_operator_that_comes_later(centre):
+    from roipool.doors import door_of
+
+    x, y = maps(), boxes()
+    call = centre.call(2, 0.7, None, aligned=False)
+    value = door_of(x).pool(centre, x, y, call, False, None)
+    expected = roipool.roi_align(MAPS, some_rois(), 2, 0.7, sampling_ratio=1, aligned=False)
+    assert_close(run(value, {x: MAPS, y: some_rois()}), expected)
+    without = centre._replace(onnx=None)
+    with pytest.raises(NotImplementedError, match="ONNX has no node that computes centre"):
+        door_of(x).pool(without, x, y, call, False, None)
+
+
+def test_onnx_runtime_has_no_later_node():
+    """When this fails, `roipool.onnx` may say so."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    node = helper.make_node("RoiAlign", ["x", "r", "i"], ["y"])
+    kinds = {"x": TensorProto.FLOAT, "r": TensorProto.FLOAT, "i": TensorProto.INT64}
+    inputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()]
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    model = helper.make_model(
+        helper.make_graph([node], "g", inputs, [out]),
+        opset_imports=[helper.make_opsetid("", 22)],
+        ir_version=onnx.IR_VERSION_2021_7_30,
+    )
+    with pytest.raises(Exception, match="NOT_IMPLEMENTED"):
+        onnxruntime.InferenceSession(model.SerializeToString())
