@@ -29,13 +29,13 @@ import torch
 
 from roipool import onnx_nodes
 from roipool.descriptions import OPERATORS, Operator
-from roipool.doors import torch as _door  # noqa: F401  registers the operators
+from roipool.doors.torch.operators import register
 
 op: Any = onnxscript.opset18
 
 
 def translation() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """What `torch.onnx.export` is to be told, to export models that call `roipool.roi_pool`.
+    """What `torch.onnx.export` is to be told, to export models that call roipool.
 
     Returns:
         A new dict for `custom_translation_table`; more operators may be added to it.
@@ -54,16 +54,17 @@ def translation() -> dict[Callable[..., Any], Callable[..., Any]]:
     """
     table = {}
     for operator in OPERATORS.values():
-        if operator.onnx is not None:
-            table[_registered(operator.name)] = _translated(operator)
-            for saved in operator.saved:
-                table[_registered(f"{operator.name}_{saved}")] = _refused(operator)
+        if operator.onnx is None:
+            continue
+        register(operator)
+        values = getattr(torch.ops.roipool, operator.name)
+        table[values.default] = _translated(operator)
+        table[values.several] = _refused(onnx_nodes.refuse_several, operator)
+        if operator.saved:
+            found = getattr(torch.ops.roipool, "_".join((operator.name, *operator.saved)))
+            for overload in (found.default, found.several):
+                table[overload] = _refused(onnx_nodes.refuse_positions, operator)
     return table
-
-
-def _registered(name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = getattr(torch.ops.roipool, name).default
-    return found
 
 
 def _translated(operator: Operator) -> Callable[..., Any]:
@@ -77,11 +78,11 @@ def _translated(operator: Operator) -> Callable[..., Any]:
     return translate
 
 
-def _refused(operator: Operator) -> Callable[..., Any]:
-    def refuse(*arguments: Any) -> None:
-        onnx_nodes.refuse_positions(operator)
+def _refused(refuse: Callable[[Operator], None], operator: Operator) -> Callable[..., Any]:
+    def raise_error(*arguments: Any) -> None:
+        refuse(operator)
 
-    return refuse
+    return raise_error
 
 
 def _node(name: str, *inputs: Any, **attributes: Any) -> Any:
