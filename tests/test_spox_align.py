@@ -5,11 +5,12 @@ import onnxruntime
 import pytest
 import spox.opset.ai.onnx.v17 as op
 
+import later_operator
 import roipool
 from align_cases import assert_close, calls
 from cases import NAMES, normal_maps, odd_boxes, random_boxes
-from roipool import geometry, reference
-from roipool.descriptions import OPERATORS, Operator, Option, described
+from roipool import reference
+from roipool.doors import door_of
 from test_errors import ROWS
 from test_spox import MAPS, boxes, maps, run
 
@@ -137,34 +138,11 @@ def test_the_shape_is_known():
 
 @pytest.fixture
 def centre():
-    """An operator of known parts: one sample in the middle of each bin."""
-
-    def taps(xp, rois, extent, size, dtype, aligned, **more):
-        how = {"sampling_ratio": 1, "aligned": aligned}
-        return geometry.align_taps(xp, rois, extent, size, dtype, **how, **more)
-
-    known = OPERATORS["roi_align"]
-    node = known.onnx._replace(
-        attributes=lambda call: known.onnx.attributes(call._replace(more=(1, *call.more))),
-        fails_reversed=lambda call: False,
-    )
-    yield described(
-        Operator(
-            "centre",
-            kernel="taps_read",
-            structure=taps,
-            twin=lambda *arguments: (None, False),
-            dtypes=known.dtypes,
-            options=(Option("aligned", "bool", bool),),
-            onnx=node,
-        )
-    )
-    del OPERATORS["centre"]
+    with later_operator.centre() as operator:
+        yield operator
 
 
 def test_an_operator_that_comes_later(centre):
-    from roipool.doors import door_of
-
     x, y = maps(), boxes()
     call = centre.call(2, 0.7, None, aligned=False)
     value = door_of(x).pool(centre, x, y, call, False, None)

@@ -67,5 +67,7 @@ def test_several_arrays_of_maps_are_refused(kind):
             return kind(2, (1.0, 0.5))([fine, coarse], rois)
 
     arguments = some_maps(), some_maps((2, 5, 7, 6)), near_boxes()
-    with pytest.raises(Exception, match=r"data is a sequence; ONNX's .* takes one value: pool each"):
+    with pytest.raises(
+        Exception, match=r"data is a sequence; ONNX's .* takes one value: pool each"
+    ):
         export(Pyramid(), arguments, (ANY_MAPS, ANY_MAPS, ANY))

@@ -6,11 +6,13 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+import later_operator
 import roipool
 from align_cases import assert_close, calls, proper
 from mxnet_arrays import FLOATS, KINDS, SCALE, WRONG_ROWS, array, maps, regions
 from roipool import reference
 from roipool.compat.mxnet import ROIAlign, convert
+from roipool.doors import door_of
 from roipool.doors.mxnet.graph import OPERATOR
 
 DATA, ROIS = mx.sym.Variable("data"), mx.sym.Variable("rois")
@@ -387,3 +389,27 @@ def test_what_is_refused():
     x = leaf(maps())
     with mx.autograd.record(), pytest.raises(ValueError, match="out is given, but a derivative"):
         roipool.roi_align(x, regions()[:2], 2, out=mx.nd.empty((2, 5, 2, 2)))
+
+
+@pytest.fixture
+def centre():
+    with later_operator.centre() as operator:
+        yield operator
+
+
+def test_an_operator_that_comes_later(centre):
+    data, rois = maps(), regions()
+    values, of_data, of_rois = expected(data, rois, how(1, False))
+    call = centre.call((3, 2), SCALE, None, aligned=False)
+    x, r = leaf(data), leaf(rois)
+    with mx.autograd.record():
+        out = door_of(x).pool(centre, x, r, call, False, None)
+    out.backward()
+    symbol = door_of(DATA).pool(centre, DATA, ROIS, call, False, None)
+    executor = bound(mx.sym.load_json(symbol.tojson()), data, rois)
+    executor.forward(is_train=True)
+    executor.backward([mx.nd.ones(values.shape)])
+    grads = executor.grad_dict
+    for found in ((out, x.grad, r.grad), (*executor.outputs, grads["data"], grads["rois"])):
+        for ours, wanted in zip(found, (values, of_data, of_rois), strict=True):
+            assert_close(ours.asnumpy(), wanted)
