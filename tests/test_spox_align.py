@@ -107,6 +107,36 @@ def test_every_form_of_rois():
             assert_close(run(roipool.roi_align(x, form, 2), {x: data} | inputs), expected)
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("pool", [roipool.roi_align, roipool.roi_pool])
+def test_several_arrays_of_maps(pool, known):
+    shapes, scales = [(2, 5, 13, 11), (1, 5, 7, 6), (5, 4, 3)], [1.0, 0.5, (0.25, 0.3)]
+    data = [normal_maps(np.random.default_rng(i), shape) for i, shape in enumerate(shapes)]
+    rois = random_boxes(np.random.default_rng(3), 24, 4, 13, 11)
+    rois[::6, 0] = -1
+    x = [maps(shape=shape if known else (None,) * len(shape)) for shape in shapes]
+    y = boxes()
+    # Of its own images each array gives all: the padding of the others is zero.
+    places = [(0, 2), (2, 3), (3, 4)]
+    expected = np.zeros((24, 5, 2, 2), np.float32)
+    for array, scale, (begin, end) in zip(data, scales, places, strict=True):
+        own = np.where((rois[:, :1] >= begin) & (rois[:, :1] < end), rois - [begin, 0, 0, 0, 0], -1)
+        array = array if array.ndim == 4 else array[None]
+        expected += pool(array, own.astype(np.float32), 2, scale)
+    inputs = dict(zip(x, data, strict=True))
+    assert_close(run(pool(x, y, 2, scales), inputs | {y: rois}), expected)
+    assert_close(run(pool(tuple(x), rois, 2, scales), inputs), expected)
+    assert_close(run(pool([x[0], *data[1:]], rois, 2, scales), {x[0]: data[0]}), expected)
+    wrong = np.concatenate([rois, [[4, 0, 0, 1, 1]]]).astype(np.float32)
+    with pytest.raises(Exception, match="batch"):
+        run(pool(x, y, 2, scales), inputs | {y: wrong})
+    if known:
+        with pytest.raises(
+            IndexError, match=r"rois\[24\] has batch index 4, but data holds 4 image"
+        ):
+            pool(x, wrong, 2, scales)
+
+
 @pytest.mark.parametrize(("values", "error", "message"), ROWS, ids=[str(r[0]) for r in ROWS])
 def test_constant_rows(values, error, message):
     rois = np.array([[0, 0, 0, 1, 1], [1, 0, 0, 1, 1], values])
@@ -122,8 +152,10 @@ def test_a_batch_index_too_large_is_an_error_of_the_runtime():
 
 
 def test_what_is_refused():
-    with pytest.raises(TypeError, match="data is a sequence; ONNX's RoiAlign takes one value"):
-        roipool.roi_align([maps(), maps()], boxes(), 2)
+    with pytest.raises(TypeError, match=r"data\[1\] has dtype float64, but data has float32; cast"):
+        roipool.roi_align([maps(), maps(np.float64)], boxes(), 2)
+    with pytest.raises(ValueError, match=r"data\[1\] has shape \(4, 5\); expected feature maps"):
+        roipool.roi_align([maps(), np.zeros((4, 5), np.float32)], boxes(), 2)
     with pytest.raises(TypeError, match="out is given, but a value of a graph has no memory"):
         roipool.roi_align(maps(), boxes(), 2, out=MAPS)
     with pytest.raises(TypeError, match="grad is a Var; expected an array of pooled values"):

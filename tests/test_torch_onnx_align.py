@@ -60,14 +60,24 @@ def test_boxes_of_each_image_and_two_operators():
         torch.testing.assert_close(program(*arguments)[0], Head()(*arguments))
 
 
-@pytest.mark.parametrize("kind", [RoIAlign, RoIPool])
-def test_several_arrays_of_maps_are_refused(kind):
+@pytest.mark.parametrize("pool", [RoIAlign(2, [1.0, (0.5, 0.4)]), RoIPool(2, (1.0, 0.5))], ids=str)
+def test_several_arrays_of_maps(pool):
     class Pyramid(torch.nn.Module):
         def forward(self, fine, coarse, rois):
-            return kind(2, (1.0, 0.5))([fine, coarse], rois)
+            return pool([fine, coarse], rois)
+
+    rois = near_boxes()
+    rois[::3, 0], rois[1::4, 0] = 2, 3
+    arguments = some_maps(), some_maps((2, 5, 7, 6), seed=1), rois
+    program = export(Pyramid(), arguments, (ANY_MAPS, ANY_MAPS, ANY))
+    assert_close(to_array(program(*arguments)[0]), to_array(pool(arguments[:2], rois)))
+
+
+def test_positions_of_several_are_refused():
+    class Both(torch.nn.Module):
+        def forward(self, fine, coarse, rois):
+            return roipool.roi_pool([fine, coarse], rois, 2, return_argmax=True)
 
     arguments = some_maps(), some_maps((2, 5, 7, 6)), near_boxes()
-    with pytest.raises(
-        Exception, match=r"data is a sequence; ONNX's .* takes one value: pool each"
-    ):
-        export(Pyramid(), arguments, (ANY_MAPS, ANY_MAPS, ANY))
+    with pytest.raises(Exception, match="ONNX's MaxRoiPool gives no positions; leave out return_a"):
+        export(Both(), arguments, (ANY_MAPS, ANY_MAPS, ANY))

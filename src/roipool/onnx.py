@@ -10,6 +10,7 @@ nodes say it:
 - A padding row becomes a region beside the map, and so does one with a corner that is not finite.
 - A batch index of N or more is an error at run time, as in PyTorch.
 - Of a pair of scales, and of a scale that float32 does not hold in float64, boxes are multiples.
+- Of several arrays of maps, each is pooled with all regions, those of others being padding.
 
 What no node of roi_pool says: of zeros of both signs ONNX Runtime gives either, of nothing but -inf
 -3.4e38, of some NaN what comes after them; a corner 2**30 pixels from the map or more is read as
@@ -52,37 +53,37 @@ def translation() -> dict[Callable[..., Any], Callable[..., Any]]:
         tensor([[[[ 7.,  9.],
                   [19., 21.]]]])
     """
-    table = {}
+    table: dict[Callable[..., Any], Callable[..., Any]] = {}
     for operator in OPERATORS.values():
         if operator.onnx is None:
             continue
         register(operator)
         values = getattr(torch.ops.roipool, operator.name)
-        table[values.default] = _translated(operator)
-        table[values.several] = _refused(onnx_nodes.refuse_several, operator)
+        table |= dict.fromkeys((values.default, values.several), _translated(operator))
         if operator.saved:
             found = getattr(torch.ops.roipool, "_".join((operator.name, *operator.saved)))
-            for overload in (found.default, found.several):
-                table[overload] = _refused(onnx_nodes.refuse_positions, operator)
+            table |= dict.fromkeys((found.default, found.several), _refused(operator))
     return table
 
 
 def _translated(operator: Operator) -> Callable[..., Any]:
     def translate(data: Any, rois: Any, pooled_size: Any, spatial_scale: Any, *more: Any) -> Any:
-        dtype = data.dtype.numpy().name
+        maps = data if isinstance(data, (list, tuple)) else [data]
+        dtype = maps[0].dtype.numpy().name
         onnx_nodes.refuse_dtype(operator, dtype)
+        scales = list(zip(spatial_scale[::2], spatial_scale[1::2], strict=True))  # along y, x
         options = {option.name: value for option, value in zip(operator.options, more, strict=True)}
-        call = operator.call(pooled_size, spatial_scale, None, **options)
-        return onnx_nodes.pool(_WRITER, operator, call, data, rois, dtype)
+        call = operator.call(pooled_size, scales, len(maps), **options)
+        return onnx_nodes.pool(_WRITER, operator, call, maps, rois, dtype)
 
     return translate
 
 
-def _refused(refuse: Callable[[Operator], None], operator: Operator) -> Callable[..., Any]:
-    def raise_error(*arguments: Any) -> None:
-        refuse(operator)
+def _refused(operator: Operator) -> Callable[..., Any]:
+    def refuse(*arguments: Any) -> None:
+        onnx_nodes.refuse_positions(operator)
 
-    return raise_error
+    return refuse
 
 
 def _node(name: str, *inputs: Any, **attributes: Any) -> Any:
