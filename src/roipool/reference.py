@@ -78,7 +78,7 @@ def sample_taps(c1, c2, length, count, spatial_scale, sampling_ratio, aligned, F
         for i, times in inside(lambda i, p=p: position(p, i), samples, length):
             q = min(max(position(p, i), F(0)), F(length - 1))
             k = math.floor(q)
-            t = (p + (i + 0.5) / samples) / count  # from one end of the region to the other
+            t = (p + (i + times / 2) / samples) / count  # their mean, from end to end of the region
             reach = 0 if clamped else s
             moves = 0 <= position(p, i) < length - 1
             for pixel, weight, sign in ((k, 1 - (q - k), -1), (k + 1, q - k, 1)):
