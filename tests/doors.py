@@ -74,9 +74,11 @@ class Torch(Door):
 
     def laid(self, values):
         torch = import_module("torch")
-        if values.dtype.name == "bfloat16":  # which it does not know as NumPy's
-            return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
-        return torch.from_numpy(values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is not writeable
+            if values.dtype.name == "bfloat16":  # which it does not know as NumPy's
+                return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
+            return torch.from_numpy(values)
 
     def read(self, tensor):
         torch = import_module("torch")

@@ -66,6 +66,11 @@ def test_few_images(door, operator, images):
         door.numpy(door.call(operator, door.array(DATA[:images]), rois, 2))
 
 
+def said(table):
+    """What a case changes and is told, for the names of tests."""
+    return [f"{next(iter(changed))}: {message[:30]}" for changed, _, message in table]
+
+
 def named(dtype):
     """As any library spells it."""
     return rf"dtype (<class ')?(\w+\.)*{dtype}"
@@ -100,7 +105,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "error", "message"), ARGUMENTS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("changed", "error", "message"), ARGUMENTS, ids=said(ARGUMENTS))
 @either
 def test_arguments(door, operator, changed, error, message):
     given = {"data": DATA, "rois": BOX, "pooled_size": 2, "scale": 1.0} | changed
@@ -153,12 +158,12 @@ BACKWARD = [
 ]
 POSITIONS = [
     ({"argmax": np.zeros((1, 3, 1, 2), np.int32)}, ValueError, r"argmax has shape \(1, 3, 1, 2\)"),
-    ({"argmax": DATA[:1, :, :2, :2]}, ValueError, "argmax has shape .* float32.*; expected"),
+    ({"argmax": DATA[:1, :, :2, :2]}, ValueError, "argmax has shape .*float32.*; expected"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("changed", "error", "message"), BACKWARD + POSITIONS, ids=lambda v: str(v)[:40]
+    ("changed", "error", "message"), BACKWARD + POSITIONS, ids=said(BACKWARD + POSITIONS)
 )
 @either
 def test_arguments_backward(door, operator, changed, error, message):
