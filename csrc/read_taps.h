@@ -108,8 +108,8 @@ void read_map_taps(const TapMap& map, int channels, const TapRegions& regions,
                    const TapPooled& pooled, void* scratch) {
   const MapPixels<D> pixels{static_cast<const typename D::Bits*>(map.first), map.strides.row,
                             map.strides.column, map.strides.channel, channels};
-  const Box anywhere{0, 0, INT32_MAX, INT32_MAX};
-  TapReader<D, MapPixels<D>>{pixels, channels}.read(regions, anywhere, pooled, scratch);
+  const Box whole{0, 0, map.height, map.width};
+  TapReader<D, MapPixels<D>>{pixels, channels}.read(regions, whole, pooled, scratch);
   if (pooled.around_caches) finish_streaming();
 }
 

@@ -98,6 +98,7 @@ TapPlan plan_taps(const TapCall& call, const RegionsByImage& by_image, TapCover 
     const int64_t* const list = by_image.list(image);
     const int64_t count = by_image.count(image);
     const std::size_t first = plan.pieces.size();
+    const Map map = call.maps.at(image);
     Box whole{INT64_MAX, INT64_MAX, 0, 0};
     double alone = 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -105,8 +106,9 @@ TapPlan plan_taps(const TapCall& call, const RegionsByImage& by_image, TapCover 
       const Reach x = reach_of(call.x, list[i], is_double, cover.all_x);
       plan.most_taps = std::max(plan.most_taps, y.taps + x.taps);
       plan.work += double(y.taps) * double(x.taps) + kBinCost * double(call.bins());
-      Box box{y.begin, x.begin, y.end, x.end};
-      if (y.begin >= y.end || x.begin >= x.end) box = {};
+      Box box{std::max<int64_t>(y.begin, 0), std::max<int64_t>(x.begin, 0),
+              std::min(y.end, map.height), std::min(x.end, map.width)};
+      if (box.y0 >= box.y1 || box.x0 >= box.x1) box = {};
       plan.pieces.push_back({image, box, list + i, 1});
       if (box.area() == 0) continue;
       alone += double(box.area());

@@ -33,6 +33,7 @@ struct TapBlock {
 // The caller's map as it lies; `first` is the block's first channel at pixel (0, 0).
 struct TapMap {
   const void* first;
+  int64_t height, width;
   Strides strides;
 };
 

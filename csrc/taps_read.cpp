@@ -47,7 +47,8 @@ bool taps_read_call(const Call& call) {
     }
     const Map map = taps.maps.at(piece.image);
     const char* const first = map.start + channel * map.strides.channel * size_of(taps.dtype);
-    kernels.read_map({first, map.strides}, channels, regions, taps.pooled_from(channel), lists);
+    kernels.read_map({first, map.height, map.width, map.strides}, channels, regions,
+                     taps.pooled_from(channel), lists);
   });
   return true;
 }

@@ -11,6 +11,8 @@ import pytest
 
 import roipool
 from roipool import _core
+from roipool.descriptions import OPERATORS
+from roipool.kernels import KERNELS
 
 PACKAGE = Path(roipool.__file__).parent
 MODULES = {
@@ -26,27 +28,53 @@ def files_of(door):
     return {name.replace("/", ".").removesuffix(".__init__") for name in names}
 
 
-COMMON = {"_core", "bins", "boxes", "checks", "geometry", "memory"}  # of all doors
+# Of all doors.
+COMMON = {
+    "_core",
+    "checks",
+    "descriptions",
+    "geometry",
+    "kernels",
+    "memory",
+    "native",
+    "rois",
+}
+GEOMETRY = {"geometry.bins", "geometry.regions", "geometry.taps"}
+OPERATOR_FILES = [name for name in MODULES if name.startswith("operators/")]
 
 # What each room may import of the package; rooms not named here are front ends, free to use all.
 ALLOWED = {
-    "__init__": {"ops", "threads"},
-    "ops": {"checks", "doors"},
-    "threads": {"_core"},
-    "geometry": set(),
-    "reference": set(),
-    "boxes": set(),
+    "__init__": {"operators", "threads"},
+    "operators/__init__": {name.replace("/", ".") for name in OPERATOR_FILES},
+    **{
+        name: {"arrays", "checks", "descriptions", "doors", "geometry", "native"}
+        for name in OPERATOR_FILES
+        if name != "operators/__init__"
+    },
+    "arrays": set(),
     "checks": set(),
+    "kernels": set(),
+    "reference": set(),
+    "rois": set(),
+    "descriptions": {"checks", "geometry", "kernels"},
+    "geometry/__init__": GEOMETRY,
+    "geometry/bins": GEOMETRY,
+    "geometry/regions": set(),
+    "geometry/taps": GEOMETRY,
     "memory": {"_core"},
-    "bins": {"_core", "boxes", "geometry"},
-    "doors/__init__": {"doors"},
+    "onnx_nodes": {"descriptions", "geometry"},
+    "native": {"_core", "descriptions", "geometry", "kernels", "memory", "rois"},
+    "threads": {"_core"},
+    "windows": {"geometry", "kernels"},
+    "doors/__init__": {"checks", "doors"},
     **{door: {*COMMON, *files_of(door)} for door in DOORS},
-    "doors/dlpack": {"checks", "doors.numpy"},
+    "doors/dlpack": {*COMMON, "doors.numpy"},
 }
 for door in DOORS:
     if door.startswith("doors/dask/"):  # its chunks are NumPy arrays
-        ALLOWED[door] |= {"doors", "doors.numpy"}
-for _name in ("doors/mxnet/__init__", "doors/mxnet/recording"):  # over NumPy's arrays too
+        ALLOWED[door] |= {"doors", "doors.numpy", "windows"}
+ALLOWED["doors/spox"].add("onnx_nodes")
+for _name in ("doors/mxnet/__init__", "doors/mxnet/derivatives"):  # over NumPy's arrays too
     ALLOWED[_name].add("doors.numpy")
 
 
@@ -75,13 +103,58 @@ def test_who_imports_whom(module):
 
 
 def test_nothing_below_imports_the_operators():
-    front = {"__init__", "cli", "explain", "demo", "nn"}
-    users = {name for name, path in MODULES.items() if "ops" in imports(path)[0]}
-    assert users <= front | {name for name in MODULES if name.startswith("compat/")}
+    front = {"__init__", "nn"}
+    users = {
+        name
+        for name, path in MODULES.items()
+        if any(module.partition(".")[0] == "operators" for module in imports(path)[0])
+    }
+    below = {
+        name for name in users - front if not name.startswith(("compat/", "command/", "operators/"))
+    }
+    assert not below
+
+
+def named(tree):
+    """Every name in a file's code and its texts, but for docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in docstrings:
+                yield node.value
+        else:
+            for field in ("name", "id", "attr", "arg"):
+                if isinstance(getattr(node, field, None), str):
+                    yield getattr(node, field)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_no_door_names_an_operator(door):
+    found = [
+        name
+        for name in named(ast.parse(MODULES[door].read_text()))
+        if any(operator in name.lower() for operator in OPERATORS)
+    ]
+    assert not found
+
+
+def test_the_native_seam_names_no_operator_and_calls_name_no_kernel():
+    source = Path(__file__).parents[1] / "csrc"
+    for name in ("python.cpp", "xla.cpp", "call.cpp"):
+        text = (source / name).read_text()
+        assert not [operator for operator in OPERATORS if operator in text]
+        if name != "call.cpp":  # where the table of kernels is
+            assert not [kernel for kernel in KERNELS if f'"{kernel}"' in text]
 
 
 def test_the_definition_and_the_geometry_stand_alone():
-    assert imports(MODULES["geometry"])[1] == {"typing"}
+    for name in ("geometry/bins", "geometry/regions", "geometry/taps"):
+        assert imports(MODULES[name])[1] <= {"collections.abc", "typing"}
     assert imports(MODULES["reference"])[1] == {"math", "numpy"}
 
 

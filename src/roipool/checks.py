@@ -1,5 +1,6 @@
 """What every door accepts and refuses alike, whatever its arrays are."""
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,12 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = (*FLOATS, "int8", "uint8", "int16", "int32")
 MOST_SAMPLES = 2**10  # along an axis of a bin; as many taps are listed
 IN_FLOAT32 = tuple(name for name in DTYPES if name not in ("float64", "int32"))  # exactly
+
+
+@functools.cache
+def dtype_name(dtype: Any) -> str:
+    """Of NumPy's dtypes, which take long to say it."""
+    return str(dtype.name)
 
 
 def is_several(data: Any) -> bool:
@@ -40,8 +47,7 @@ def spatial_scale(value: Any) -> float:
         scale = float(value)
     except (TypeError, ValueError):
         raise TypeError(
-            f"spatial_scale is {value!r}; expected one number, static where a function is compiled, "
-            "or a pair (along y, along x)"
+            f"spatial_scale is {value!r}; expected one number, static where a function is compiled"
         ) from None
     if not 2.0**-126 <= scale <= 2.0**127:  # a normal float32, which is what it is rounded to
         raise ValueError(
@@ -56,7 +62,7 @@ def scales(value: Any, arrays: int | None) -> tuple[tuple[float, float], ...]:
 
     One number stands for all; a single array takes a pair too, several a number or pair each.
     """
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if not isinstance(value, (tuple, list)):
         return ((spatial_scale(value),) * 2,) * (1 if arrays is None else arrays)
     if arrays is not None:
         if len(value) != arrays:
@@ -206,19 +212,3 @@ def refuse_other_dtype(name: str, dtype: Any, expected: Any) -> None:
     """Raise unless an array beside the features has their dtype."""
     if dtype != expected:
         raise TypeError(f"{name} has dtype {dtype}, but data has {expected}; cast it to that")
-
-
-def refuse_onnx_dtype(name: str) -> None:
-    """Raise unless ONNX Runtime's MaxRoiPool, which is float32 alone, can pool it exactly."""
-    if name not in IN_FLOAT32:
-        raise TypeError(
-            f"data has dtype {name}; an ONNX graph pools in float32, which holds "
-            f"{', '.join(IN_FLOAT32)}: cast data to one of them"
-        )
-
-
-def refuse_onnx_argmax() -> None:
-    """Raise: positions were asked for."""
-    raise NotImplementedError(
-        "ONNX's MaxRoiPool gives no positions; leave out return_argmax in what becomes a graph"
-    )

@@ -5,7 +5,7 @@ the features over it. Its derivative with respect to the features is the kernel'
 the regions it is the kernel's with respect to the structure's weights, where these move with them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from roipool import checks, geometry
@@ -40,22 +40,28 @@ class Call(NamedTuple):
     more: tuple[Any, ...] = ()
 
 
+def _never(call: Call) -> bool:
+    return False
+
+
 class OnnxNode(NamedTuple):
     """The node of ONNX that computes the operator.
 
     Attributes:
         name: Of the node.
-        opset: The first that has it as it is used here.
         separate: Whether boxes (K, 4) and indices (K,) are two inputs, or rows (K, 5) one.
         attributes: Of the node, by the operator's call.
-        exact: The names of the dtypes that ONNX Runtime pools exactly, in float32.
+        dtypes: From the name of each dtype that features may have to that which holds it and in
+            which ONNX Runtime has the node.
+        fails_reversed: Whether ONNX Runtime fails, at such a call, of a region that ends before it
+            begins, where here nothing is pooled.
     """
 
     name: str
-    opset: int
     separate: bool
     attributes: Callable[[Call], Mapping[str, Any]]
-    exact: tuple[str, ...]
+    dtypes: Mapping[str, str]
+    fails_reversed: Callable[[Call], bool] = _never
 
 
 class Operator(NamedTuple):
@@ -71,6 +77,7 @@ class Operator(NamedTuple):
         dtypes: The names of those that features may have.
         options: Beside the pooled size and the scales.
         onnx: The node that computes it, if there is one.
+        oldest: Whether files mean it that say no operator's name: once there was no other.
     """
 
     name: str
@@ -80,6 +87,7 @@ class Operator(NamedTuple):
     dtypes: tuple[str, ...]
     options: tuple[Option, ...] = ()
     onnx: OnnxNode | None = None
+    oldest: bool = False
 
     @property
     def forward(self) -> Kernel:
@@ -112,7 +120,7 @@ class Operator(NamedTuple):
         return Call(
             checks.pooled_size(pooled_size),
             checks.scales(spatial_scale, arrays),
-            tuple(option.check(more[option.name]) for option in self.options),
+            tuple([option.check(more[option.name]) for option in self.options]),
         )
 
 
@@ -134,11 +142,11 @@ def shapes(
     return [
         [tuple(shape) for shape in maps]
         if arg.axes == "NCHW"
-        else tuple(int(letter) if letter.isdigit() else sizes[letter] for letter in arg.axes)
+        else tuple(map(sizes.__getitem__, arg.axes))
         for arg in kernel.results
     ]
 
 
-def position(planes: Sequence[int]) -> str:
+def position(planes: Iterable[int]) -> str:
     """The dtype that holds every position in planes of so many pixels."""
     return "int32" if all(pixels < 2**31 for pixels in planes) else "int64"

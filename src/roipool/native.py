@@ -13,6 +13,8 @@ from roipool.descriptions import Call, Operator
 from roipool.kernels import Kernel
 from roipool.memory import bits
 
+SIXTEEN_BITS = ("float16", "bfloat16")
+
 
 def structure(
     operator: Operator,
@@ -55,13 +57,15 @@ def max_bins(
     rows: np.ndarray, maps: geometry.Maps, pooled_size: tuple[int, int], data_dtype: Any
 ) -> tuple[geometry.Bins | None, bool]:
     """`geometry.max_bins`, where it has a native twin, and whether every row is a region."""
-    (y, x), *others = maps.scales
-    if others or y != x:
+    y, x = maps.scales[0]
+    if len(maps.scales) > 1 or y != x:
         return None, False
     in_double = geometry.float_type(np, data_dtype, rows.dtype) is np.float64
+    count, (height, width) = len(rows), pooled_size
     bins = geometry.Bins(
-        np.empty(len(rows), np.int32),
-        *(np.empty((len(rows), count, 2), np.int32) for count in pooled_size),
+        np.empty(count, np.int32),
+        np.empty((count, height, 2), np.int32),
+        np.empty((count, width, 2), np.int32),
     )
     shape = maps.images[0], 1, maps.heights[0], maps.widths[0]
     return bins, _core.max_bins(rows, shape, y, in_double, *bins)
@@ -76,7 +80,17 @@ def align_taps(
     aligned: bool,
 ) -> tuple[geometry.Taps | None, bool]:
     """`geometry.align_taps`, its taps without those of weight 0."""
-    return None, False
+    in_double = geometry.float_type(np, data_dtype, rows.dtype) is np.float64
+    *parts, all_known = _core.align_taps(
+        rows,
+        maps,
+        pooled_size,
+        in_double,
+        data_dtype is np.float64,
+        sampling_ratio,
+        aligned,
+    )
+    return geometry.Taps(*parts), all_known
 
 
 def run(
@@ -90,12 +104,19 @@ def run(
 
     `dtype` is that of the features, by its name; feature maps are lists of arrays.
     """
-    given = [_seen(each) for each in kernel.arguments(inputs)]
-    return _core.run(kernel.name, dtype, given, [_seen(each) for each in results], threads)
+    given = kernel.arguments(inputs)
+    if dtype in SIXTEEN_BITS:
+        given, results = _as_bits(given), _as_bits(results)
+    return _core.run(kernel.name, dtype, given, results, threads)
 
 
-def _seen(operand: Any) -> Any:
-    """As the core takes it."""
-    if isinstance(operand, (list, tuple)):
-        return [bits(array) for array in operand]
-    return None if operand is None else bits(operand)
+def _as_bits(operands: Sequence[Any]) -> list[Any]:
+    """Half types as 16-bit integers, in feature maps and beside them."""
+    return [
+        [bits(array) for array in operand]
+        if isinstance(operand, list)
+        else operand
+        if operand is None
+        else bits(operand)
+        for operand in operands
+    ]

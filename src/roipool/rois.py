@@ -12,6 +12,33 @@ FORMS = (
 )
 
 
+class RowError(Exception):
+    """What is wrong with one row of `rois`, in parts too, for who has other names for it.
+
+    Attributes:
+        row: Its place.
+        column: What is wrong: the batch index (0), or a corner.
+        reason: What it is, what was expected and the way out.
+    """
+
+    def __init__(self, row: int, column: int, reason: str) -> None:
+        where = f"rois[{row}, {column}] ({COLUMNS[column]})" if column else f"rois[{row}]"
+        super().__init__(f"{where} {reason}")
+        self.row, self.column, self.reason = row, column, reason
+
+    def __reduce__(self) -> tuple[type["RowError"], tuple[int, int, str]]:
+        """How it goes from one process to another."""
+        return type(self), (self.row, self.column, self.reason)
+
+
+class RowIndexError(RowError, IndexError):
+    """A batch index without an image."""
+
+
+class RowValueError(RowError, ValueError):
+    """A number that no row can have there."""
+
+
 def as_rows(rois: Any, images: int) -> np.ndarray:
     """Either form of `rois` as one (K, 5) array of real numbers."""
     if _is_per_image(rois):
@@ -62,8 +89,9 @@ def _as_real(values: Any, name: str) -> np.ndarray:
 
 def as_native(array: np.ndarray) -> np.ndarray:
     """The array itself, unless the core cannot walk it: swapped bytes, odd strides or addresses."""
-    whole_strides = all(stride % array.itemsize == 0 for stride in array.strides)
-    if array.dtype.isnative and array.flags.aligned and whole_strides:
+    flags, item = array.flags, array.itemsize
+    whole_strides = flags.c_contiguous or all(stride % item == 0 for stride in array.strides)
+    if whole_strides and flags.aligned and array.dtype.isnative:
         return array
     return array.astype(array.dtype.newbyteorder("="), order="C")
 
@@ -109,13 +137,17 @@ def refuse_batch_indices(rois: np.ndarray, image: np.ndarray, images: int, first
     several = f"{images} images (0 to {images - 1})"
     held = {0: "no image", 1: "one image (index 0)"}.get(images, several)
     if not whole[k]:
-        raise ValueError(
-            f"rois[{row}] has batch index {index[k]}, which is no whole number; data holds {held}; "
-            "use a negative index for a padding row"
+        raise RowValueError(
+            row,
+            0,
+            f"has batch index {index[k]}, which is no whole number; data holds {held}; "
+            "use a negative index for a padding row",
         )
-    raise IndexError(
-        f"rois[{row}] has batch index {int(index[k])}, but data holds {held}; "
-        "use a negative index for a padding row"
+    raise RowIndexError(
+        row,
+        0,
+        f"has batch index {int(index[k])}, but data holds {held}; "
+        "use a negative index for a padding row",
     )
 
 
@@ -132,16 +164,19 @@ def refuse_coordinates(
     k = int(wrong[0])
     finite = np.isfinite(rois[k, 1:])
     column = 1 + int(np.argmin(finite) if not finite.all() else np.argmax(np.abs(rois[k, 1:])))
-    value, name = rois[k, column], COLUMNS[column]
-    row = first + k
+    value, row = rois[k, column], first + k
     if not finite.all():
-        raise ValueError(
-            f"rois[{row}, {column}] ({name}) is {value}; expected a finite coordinate in image "
-            "pixels; use a negative batch index for a padding row"
+        raise RowValueError(
+            row,
+            column,
+            f"is {value}; expected a finite coordinate in image pixels; "
+            "use a negative batch index for a padding row",
         )
     scale = {side for pair in scales for side in pair}
     said = scale.pop() if len(scale) == 1 else scales
-    raise ValueError(
-        f"rois[{row}, {column}] ({name}) is {value}, which overflows when multiplied by "
-        f"spatial_scale {said}; clip the boxes to the image"
+    raise RowValueError(
+        row,
+        column,
+        f"is {value}, which overflows when multiplied by spatial_scale {said}; "
+        "clip the boxes to the image",
     )

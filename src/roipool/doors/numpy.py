@@ -20,19 +20,18 @@ def pool(
     images = sum(map(len, maps))
     rows = rois.as_rows(regions, images)
     kernel, dtype = operator.forward, maps[0].dtype
+    name = checks.dtype_name(dtype)
     height, width = call.pooled_size
     sizes = {"K": len(rows), "C": maps[0].shape[1], "h": height, "w": width}
     wanted = kernel.results[: 1 + positions]
     given = checks.values_and_argmax(out) if positions else (out,)
-    planes = [array.shape[2] * array.shape[3] for array in maps]
     results: list[np.ndarray] = []
     for arg, shape, memory_of in zip(wanted, shapes(kernel, sizes), given, strict=False):
-        kind = position(planes) if arg.dtype == "position" else dtype
+        kind = dtype if arg.dtype == "data" else position(_planes(maps))
         results.append(result(memory_of, shape, kind, *maps, *results))
-    found = native.structure(
-        operator, rows, geometry.maps_of(list(map(np.shape, maps)), call.scales), dtype.name, call
-    )
-    native.run(kernel, dtype.name, {"data": maps, **found._asdict()}, results)
+    extent = geometry.maps_of([array.shape for array in maps], call.scales)
+    found = native.structure(operator, rows, extent, name, call)
+    native.run(kernel, name, {"data": maps, **found._asdict()}, results)
     return tuple(results) if positions else results[0]
 
 
@@ -105,10 +104,14 @@ def as_maps(data: Any, known: Sequence[str] = checks.DTYPES) -> list[np.ndarray]
     else:
         maps = [_as_array(data, "data")]
     for array in maps:
-        checks.refuse_maps(array.dtype, array.dtype.name, array.shape, known)
+        checks.refuse_maps(array.dtype, checks.dtype_name(array.dtype), array.shape, known)
     if len(maps) > 1:
         checks.refuse_unlike(maps)
     return [rois.as_native(array) for array in maps]
+
+
+def _planes(maps: Sequence[np.ndarray]) -> list[int]:
+    return [array.shape[2] * array.shape[3] for array in maps]
 
 
 def _as_array(data: Any, name: str) -> np.ndarray:

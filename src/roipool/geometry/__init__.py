@@ -11,19 +11,24 @@ give the same bits. Four rules keep it so; each was seen to move edges or sample
 - Everything is computed in F (float64 when features and regions both are, else float32).
 """
 
-from roipool.geometry.bins import Bins, max_bins
+from roipool.geometry.bins import Bins, Rounded, max_bins, rounded
 from roipool.geometry.regions import Maps, beside_the_map, float_type, image_index, maps_of
-from roipool.geometry.taps import Slopes, Taps, align_taps
+from roipool.geometry.taps import Grid, Slopes, Taps, align_grids, align_taps, sample_position
 
 __all__ = [
     "Bins",
+    "Grid",
     "Maps",
+    "Rounded",
     "Slopes",
     "Taps",
+    "align_grids",
     "align_taps",
     "beside_the_map",
     "float_type",
     "image_index",
     "maps_of",
     "max_bins",
+    "rounded",
+    "sample_position",
 ]

@@ -19,6 +19,22 @@ class Bins(NamedTuple):
     x_bins: Array
 
 
+class Rounded(NamedTuple):
+    """Regions along one axis in whole pixels of the map, held as floats: (K,) each.
+
+    Attributes:
+        axis: Where their ends lie.
+        begin: The pixel that the first end is rounded to.
+        end: The same of the last: both belong to a region.
+        size: In pixels, at least 1.
+    """
+
+    axis: Axis
+    begin: Array
+    end: Array
+    size: Array
+
+
 def max_bins(
     xp: Any, rois: Array, maps: Maps, pooled_size: tuple[int, int], data_dtype: Any
 ) -> Bins:
@@ -26,15 +42,27 @@ def max_bins(
 
     `rois` is (K, 5), in image pixels, of any real dtype.
     """
-    dtype = float_type(xp, data_dtype, rois.dtype)
-    image, axes = scaled(xp, rois, maps, dtype, scale_type=xp.float32)
+    image, axes = rounded(xp, rois, maps, data_dtype)
     bins = (_axis_bins(xp, axis, count) for axis, count in zip(axes, pooled_size, strict=True))
     return Bins(image, *bins)
 
 
-def _axis_bins(xp: Any, axis: Axis, count: int) -> Array:
+def rounded(
+    xp: Any, rois: Array, maps: Maps, data_dtype: Any
+) -> tuple[Array, tuple[Rounded, Rounded]]:
+    """The image of each row, and its pixels along y and x."""
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    image, (y, x) = scaled(xp, rois, maps, dtype, scale_type=xp.float32)
+    return image, (_rounded(xp, y), _rounded(xp, x))
+
+
+def _rounded(xp: Any, axis: Axis) -> Rounded:
     begin, end = round_half_away(xp, axis.begin), round_half_away(xp, axis.end)
-    size = inclusive_size(xp, begin, end)
+    return Rounded(axis, begin, end, inclusive_size(xp, begin, end))
+
+
+def _axis_bins(xp: Any, pixels: Rounded, count: int) -> Array:
+    axis, begin, _, size = pixels
     step = quotient(xp, size, count)
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = part[None, :] * step[:, None]

@@ -61,16 +61,16 @@ def align_taps(
     `rois` is (K, 5), in image pixels, of any real dtype. Where `traced`, no value is looked at: an
     adaptive grid then has as many taps as the longest map has pixels.
     """
-    dtype = float_type(xp, data_dtype, rois.dtype)
-    image, axes = scaled(xp, rois, maps, dtype, scale_type=dtype)
+    image, grids = align_grids(
+        xp, rois, maps, pooled_size, data_dtype, sampling_ratio=sampling_ratio, aligned=aligned
+    )
     sums = xp.float64 if data_dtype == xp.float64 else xp.float32
     ranges, pixels, weights, slopes = [], [], [], []
-    for axis, count in zip(axes, pooled_size, strict=True):
-        grid = _grid(xp, axis, count, sampling_ratio, aligned)
+    for grid in grids:
         if sampling_ratio > 0:
             pixel, terms = _sampled(xp, grid, sampling_ratio)
         else:
-            pixel, terms = _run(xp, grid, axis.longest if traced else None)
+            pixel, terms = _run(xp, grid, grid.axis.longest if traced else None)
         samples = along(grid.samples, 2)
         weight, *moving = (xp.asarray(quotient(xp, term, samples), dtype=sums) for term in terms)
         ranges.append(_ranges(xp, pixel))
@@ -86,25 +86,27 @@ def _ranges(xp: Any, pixel: Array) -> Array:
     return xp.stack([begin, begin + taps], axis=-1)
 
 
-class _Grid(NamedTuple):
+class Grid(NamedTuple):
     """Samples of all bins along one axis: (K,) each, but for `first` (K, P).
 
     Attributes:
+        axis: Where the ends of regions lie.
+        begin: Where a region begins, pixel k being at k.
+        extent: Of a region, as it is divided into bins.
         first: Where a bin begins.
         size: Of a bin; negative where the region is mirrored.
         samples: Of a bin, at least 1.
         none: Whether there is none after all.
-        length: Of the map.
-        scale: How far a region's first end on the map moves with that in the image.
-        reach: The same of its size; 0 where it is clamped.
+        reach: How far its size moves with its ends in the image; 0 where it is clamped.
     """
 
+    axis: Axis
+    begin: Array
+    extent: Array
     first: Array
     size: Array
     samples: Array
     none: Array
-    length: Any
-    scale: Any
     reach: Array
 
 
@@ -117,39 +119,56 @@ class _Read(NamedTuple):
     of_high: list[Array]
 
 
-def _grid(xp: Any, axis: Axis, count: int, sampling_ratio: int, aligned: bool) -> _Grid:
+def align_grids(
+    xp: Any,
+    rois: Array,
+    maps: Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    sampling_ratio: int,
+    aligned: bool,
+) -> tuple[Array, tuple[Grid, Grid]]:
+    """The image of each row, and its samples along y and x."""
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    image, (y, x) = scaled(xp, rois, maps, dtype, scale_type=dtype)
+    height, width = pooled_size
+    return image, (
+        _grid(xp, y, height, sampling_ratio, aligned),
+        _grid(xp, x, width, sampling_ratio, aligned),
+    )
+
+
+def _grid(xp: Any, axis: Axis, count: int, sampling_ratio: int, aligned: bool) -> Grid:
     offset = 0.5 if aligned else 0.0
     begin, end = axis.begin - offset, axis.end - offset
-    size = end - begin
-    reach = xp.zeros_like(size) + axis.scale
+    extent = end - begin
+    reach = xp.zeros_like(extent) + axis.scale
     if not aligned:
-        reach = xp.where(size < 1, xp.zeros_like(reach), reach)
-        size = xp.where(size < 1, xp.ones_like(size), size)
-    size = quotient(xp, size, count)
-    if sampling_ratio > 0:
-        samples = xp.full_like(size, sampling_ratio)
-    else:
-        samples = xp.ceil(size)
+        reach = xp.where(extent < 1, xp.zeros_like(reach), reach)
+        extent = xp.where(extent < 1, xp.ones_like(extent), extent)
+    size = quotient(xp, extent, count)
+    samples = xp.full_like(size, sampling_ratio) if sampling_ratio > 0 else xp.ceil(size)
     none = samples <= 0
     samples = xp.where(none, xp.ones_like(samples), samples)
     size = xp.where(none, xp.ones_like(size), size)
     part = xp.arange(count, dtype=size.dtype)
     first = begin[:, None] + product(xp, part[None, :], size[:, None])
-    return _Grid(first, size, samples, none, axis.length, axis.scale, reach)
+    return Grid(axis, begin, extent, first, size, samples, none, reach)
 
 
-def _position(xp: Any, grid: _Grid, sample: Array) -> Array:
+def sample_position(xp: Any, grid: Grid, sample: Array) -> Array:
     """Where samples (K, P, …) lie; the number of a bin's first is 0.5, that of the next 1.5."""
     axes = sample.ndim - 1
     inside = quotient(xp, sample * along(grid.size, axes), along(grid.samples, axes))
     return along(grid.first, axes - 1) + inside
 
 
-def _read(xp: Any, grid: _Grid, sample: Array) -> _Read:
+def _read(xp: Any, grid: Grid, sample: Array) -> _Read:
     """What samples read; what weighs is 0 where a sample counts as nothing."""
     axes = sample.ndim - 1
-    samples, length = along(grid.samples, axes), along(grid.length, axes)
-    position = _position(xp, grid, sample)
+    samples, length = along(grid.samples, axes), along(grid.axis.length, axes)
+    position = sample_position(xp, grid, sample)
     counts = (position >= -1) & (position <= length) & (sample < samples)
     counts = counts & ~along(grid.none, axes) & (length > 0)
     last = length - 1
@@ -161,7 +180,10 @@ def _read(xp: Any, grid: _Grid, sample: Array) -> _Read:
     part = along(xp.arange(bins, dtype=position.dtype), axes - 1)
     t = (part[None] + sample / samples) / bins  # from end to end of the region
     moves = counts & (position >= 0) & (position < last)
-    slopes = [along(grid.scale, axes) - along(grid.reach, axes) * t, along(grid.reach, axes) * t]
+    slopes = [
+        along(grid.axis.scale, axes) - along(grid.reach, axes) * t,
+        along(grid.reach, axes) * t,
+    ]
     slopes = [xp.where(moves, slope, xp.zeros_like(position)) for slope in slopes]
     of_low, of_high = (xp.where(counts, w, xp.zeros_like(w)) for w in (1 - share, share))
     low, high = (clip(xp, pixel, last) for pixel in (low, low + 1))
@@ -174,7 +196,7 @@ def _read(xp: Any, grid: _Grid, sample: Array) -> _Read:
     )
 
 
-def _sampled(xp: Any, grid: _Grid, count: int) -> tuple[Array, list[Array]]:
+def _sampled(xp: Any, grid: Grid, count: int) -> tuple[Array, list[Array]]:
     """So many samples a bin: a tap for either pixel of each, merged into the first of a pixel."""
     sample = xp.arange(count, dtype=grid.size.dtype)[None, None, :] + 0.5
     mirrored = (grid.size < 0)[:, None, None]  # whose pixels descend
@@ -198,14 +220,14 @@ def _sampled(xp: Any, grid: _Grid, count: int) -> tuple[Array, list[Array]]:
     return pixel, [xp.where(repeated, xp.zeros_like(total), total) for total in totals]
 
 
-def _run(xp: Any, grid: _Grid, taps: int | None) -> tuple[Array, list[Array]]:
+def _run(xp: Any, grid: Grid, taps: int | None) -> tuple[Array, list[Array]]:
     """Samples less than a pixel apart: a tap for each pixel from the first that is read on."""
     first = xp.zeros_like(grid.first)[:, :, None] + 0.5
     last = along(grid.samples, 2) - first
     begin, end = _read(xp, grid, first).low, _read(xp, grid, last).high
     if taps is None:
-        reached = _position(xp, grid, first) <= along(grid.length, 2)
-        reached = reached & (_position(xp, grid, last) >= -1) & ~along(grid.none, 2)
+        reached = sample_position(xp, grid, first) <= along(grid.axis.length, 2)
+        reached = reached & (sample_position(xp, grid, last) >= -1) & ~along(grid.none, 2)
         sizes = xp.where(reached, end - begin + 1, xp.zeros_like(end))
         taps = int(xp.max(sizes)) if sizes.shape[0] else 0
     pixel = begin + xp.arange(taps, dtype=xp.int32)

@@ -1,8 +1,12 @@
 """Mean of interpolated samples in a region's bins: Mask R-CNN's RoIAlign."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
 
 from roipool import checks, geometry, native
+from roipool.arrays import Array, Nested, Scale
 from roipool.descriptions import Call, OnnxNode, Operator, Option, described
 from roipool.doors import door_of
 
@@ -54,17 +58,43 @@ ROI_ALIGN = described(
             Option("aligned", "bool", bool),
         ),
         onnx=OnnxNode(
-            "RoiAlign", 16, separate=True, attributes=_attributes, exact=checks.FLOATS[:3]
+            "RoiAlign",
+            separate=True,
+            attributes=_attributes,
+            dtypes=dict.fromkeys(checks.FLOATS, "float32") | {"float64": "float64"},
+            fails_reversed=lambda call: call.more == (0, True),
         ),
     )
 )
 
 
+@overload
+def roi_align(
+    data: Array | Sequence[Array],
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    sampling_ratio: int = ...,
+    aligned: bool = ...,
+    out: Array | None = ...,
+) -> Array: ...
+@overload
+def roi_align(
+    data: Nested,
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    sampling_ratio: int = ...,
+    aligned: bool = ...,
+    out: np.ndarray | None = ...,
+) -> np.ndarray: ...
 def roi_align(
     data: Any,
     rois: Any,
     pooled_size: int | tuple[int, int],
-    spatial_scale: Any = 1.0,
+    spatial_scale: Scale = 1.0,
     *,
     sampling_ratio: int = 0,
     aligned: bool = True,
@@ -148,7 +178,7 @@ def roi_align_backward(
     grad: Any,
     rois: Any,
     data_shape: Any,
-    spatial_scale: Any = 1.0,
+    spatial_scale: Scale = 1.0,
     *,
     sampling_ratio: int = 0,
     aligned: bool = True,
@@ -203,7 +233,7 @@ def roi_align_backward_rois(
     grad: Any,
     data: Any,
     rois: Any,
-    spatial_scale: Any = 1.0,
+    spatial_scale: Scale = 1.0,
     *,
     sampling_ratio: int = 0,
     aligned: bool = True,

@@ -1,8 +1,12 @@
 """Max pooling over a region's bins: MXNet's ROIPooling."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
 
 from roipool import checks, geometry, native
+from roipool.arrays import Array, Nested, Scale
 from roipool.descriptions import Call, OnnxNode, Operator, described
 from roipool.doors import door_of
 
@@ -25,17 +29,71 @@ ROI_POOL = described(
         twin=native.max_bins,
         dtypes=checks.DTYPES,
         onnx=OnnxNode(
-            "MaxRoiPool", 1, separate=False, attributes=_attributes, exact=checks.IN_FLOAT32
+            "MaxRoiPool",
+            separate=False,
+            attributes=_attributes,
+            dtypes=dict.fromkeys(checks.IN_FLOAT32, "float32"),
         ),
+        oldest=True,
     )
 )
 
 
+@overload
+def roi_pool(
+    data: Array | Sequence[Array],
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    return_argmax: Literal[False] = ...,
+    out: Array | None = ...,
+) -> Array: ...
+@overload
+def roi_pool(
+    data: Array | Sequence[Array],
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    return_argmax: Literal[True],
+    out: tuple[Array, Array] | None = ...,
+) -> tuple[Array, Array]: ...
+@overload
+def roi_pool(
+    data: Array | Sequence[Array],
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    return_argmax: bool,
+    out: None = ...,
+) -> Array | tuple[Array, Array]: ...
+@overload
+def roi_pool(
+    data: Nested,
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    return_argmax: Literal[False] = ...,
+    out: np.ndarray | None = ...,
+) -> np.ndarray: ...
+@overload
+def roi_pool(
+    data: Nested,
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    return_argmax: Literal[True],
+    out: tuple[np.ndarray, np.ndarray] | None = ...,
+) -> tuple[np.ndarray, np.ndarray]: ...
 def roi_pool(
     data: Any,
     rois: Any,
     pooled_size: int | tuple[int, int],
-    spatial_scale: float = 1.0,
+    spatial_scale: Scale = 1.0,
     *,
     return_argmax: bool = False,
     out: Any = None,
@@ -59,13 +117,16 @@ def roi_pool(
             int32, of any strides; channels-last memory is used as it lies. An array of NumPy, JAX
             or Dask, a tensor of PyTorch on the CPU, an array of MXNet there or one of its symbols,
             any array with DLPack there, or a value of one of spox's ONNX graphs (see
-            `roipool.onnx`).
+            `roipool.onnx`). Or a sequence of arrays, of as many channels each, (N_i, C, H_i, W_i)
+            or (C, H_i, W_i): a feature pyramid, or images of several sizes. The images of all are
+            counted through.
         rois: Regions in image pixels: (K, 5) rows [batch_index, x1, y1, x2, y2], or a sequence of
             N arrays (K_i, 4), one per image. A negative batch index marks a padding row: zeros
             out, no gradient.
         pooled_size: (h, w), or one int for both.
-        spatial_scale: Size of the feature map / size of the image: 1 / the network's total
-            stride.
+        spatial_scale: Size of the feature map / size of the image, 1 / the network's total
+            stride: one number, or a pair (along y, along x); of several arrays of maps one number
+            for all, or one for each.
         return_argmax: Whether to return the winners' positions too.
         out: Memory for the result, an array of its shape and dtype; with `return_argmax` a pair of
             them; of tensors only where no derivative is asked for, of JAX and Dask arrays never.
@@ -115,7 +176,7 @@ def roi_pool_backward(
     grad: Any,
     argmax: Any,
     rois: Any,
-    data_shape: tuple[int, int, int, int],
+    data_shape: Any,
     *,
     out: Any = None,
 ) -> Any:
@@ -131,14 +192,14 @@ def roi_pool_backward(
         grad: Gradient of the pooled values, (K, C, h, w): float16, bfloat16, float32 or float64.
         argmax: Positions as `roi_pool(..., return_argmax=True)` returned them, (K, C, h, w).
         rois: The regions given to `roi_pool`, in either form; only their images matter here.
-        data_shape: The shape of `data`, (N, C, H, W).
+        data_shape: The shape of `data`, (N, C, H, W); of several arrays, a list of theirs.
         out: Memory for the result, an array of shape `data_shape` and the dtype of `grad`. It is
             overwritten, not added to, also where a position then proves to lie outside the map.
 
     Returns:
-        The gradient, of shape `data_shape` and the dtype of `grad`. Of tensors, channels-last
-        where `grad` is. Of Dask arrays, a lazy one: in chunks of whole rows of some images, of
-        about `array.chunk-size`, channels as `grad` has them.
+        The gradient, of shape `data_shape` and the dtype of `grad`; of several arrays a list. Of
+        tensors, channels-last where `grad` is. Of Dask arrays, a lazy one: in chunks of whole rows
+        of some images, of about `array.chunk-size`, channels as `grad` has them.
 
     Raises:
         IndexError: A batch index is N or more, or a position lies outside the map.
