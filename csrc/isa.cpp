@@ -1,6 +1,8 @@
 // Compiled once per instruction set (CMakeLists.txt): instantiates the kernels and lists them.
 #include "pack.h"
 #include "reduce_max.h"
+#include "scatter_max.h"
+#include "windows_max.h"
 
 #define ROIPOOL_TEXT(x) ROIPOOL_TEXT_(x)
 #define ROIPOOL_TEXT_(x) #x

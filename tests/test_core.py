@@ -230,8 +230,21 @@ def test_large_results_as_small_ones(dtype, pooled_size):
         assert_same_bits(argmax[few], small_argmax)
 
 
+@pytest.mark.parametrize("pooled_size", [(1, 256), (3, 257), (2, 700), (300, 1)])
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_more_bins_than_are_reduced_at_once(dtype, pooled_size):
+    rng = np.random.default_rng(9)
+    data = normal_maps(rng, (1, 9, 9, 14), dtype)
+    rois = random_boxes(rng, 3, 1, 9, 14)
+    expected, expected_argmax = reference.roi_pool(data, rois, pooled_size, 1.0)
+    values, argmax = roipool.roi_pool(data, rois, pooled_size, return_argmax=True)
+    assert_same_bits(values, expected)
+    assert_same_bits(argmax, expected_argmax)
+    assert_same_bits(roipool.roi_pool(data, rois, pooled_size), values)
+
+
 @pytest.mark.parametrize("channels", [1, 64, 67])
-@pytest.mark.parametrize("pooled_size", [(3, 2), (20, 20)])
+@pytest.mark.parametrize("pooled_size", [(3, 2), (20, 20), (2, 300)])
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("large", [False, True])
 def test_channels_last(dtype, pooled_size, channels, large):
