@@ -66,7 +66,7 @@ struct Result {
 };
 
 // Rows of a level, to be built from the rows of the one below in which its windows begin and those
-// `side` rows down; perhaps in place of the former.
+// `side` rows down.
 struct Widening {
   const void *top, *bottom;
   void* next;

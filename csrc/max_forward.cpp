@@ -3,12 +3,12 @@
 #include <span>
 #include <vector>
 
-#include "build.h"
 #include "isa.h"
 #include "max_pool.h"
 #include "memory.h"
 #include "plan.h"
 #include "threads.h"
+#include "windows.h"
 
 namespace roipool {
 namespace {
@@ -83,7 +83,7 @@ class Forward {
       for (int64_t i = 0; i < by_image_.count(image); ++i) {
         const int64_t* region = by_image_.list(image) + i;
         tasks.push_back({image, region, covered(call_.edges, *region)});
-        bytes = std::max(bytes, builder_.level_bytes(tasks.back().box, 0));
+        bytes = std::max(bytes, builder_.map_bytes(tasks.back().box));
       }
     }
     const int64_t blocks = ceil_div(call_.shape.channels, choice_.kernels.lanes);
@@ -126,12 +126,14 @@ class Forward {
   }
 
   void pool_apart(std::span<Unit> units) const {
-    const Workspace workspace(
-        bytes_of(choice_.most, std::min<int64_t>(choice_.threads, units.size())));
+    int64_t ring = 0;
+    for (const Unit& unit : units) ring = std::max(ring, builder_.ring_bytes(unit));
+    const int64_t each = choice_.most + ring;
+    const Workspace workspace(bytes_of(each, std::min<int64_t>(choice_.threads, units.size())));
     parallel_for(choice_.threads, int64_t(units.size()), [&](int64_t index, int worker) {
       Unit& unit = units[index];
-      builder_.lay_out(unit, workspace.at(worker * choice_.most));
-      builder_.build(unit);
+      builder_.lay_out(unit, workspace.at(worker * each));
+      builder_.build(unit, workspace.at(worker * each + choice_.most));
       reduce(unit.block, by_image_.list(unit.image), by_image_.count(unit.image), unit.channel);
       unit.map.reset();
     });
@@ -144,9 +146,9 @@ class Forward {
         std::max(choice_.most, int64_t(std::min(room(), double(kMostBatch) * choice_.threads)));
     const Workspace workspace(std::min(bytes, bytes_of(choice_.most, units.size())));
     for (auto begin = units.begin(), end = begin; begin != units.end(); begin = end) {
-      for (int64_t at = 0; end != units.end() && at + builder_.bytes(*end) <= bytes; ++end) {
+      for (int64_t at = 0; end != units.end() && at + builder_.kept_bytes(*end) <= bytes; ++end) {
         builder_.lay_out(*end, workspace.at(at));
-        at += builder_.bytes(*end);
+        at += builder_.kept_bytes(*end);
       }
       builder_.build({begin, end}, choice_.threads);
       reduce_batch({begin, end});
@@ -183,7 +185,7 @@ class Forward {
 
   const MaxForward& call_;
   Choice choice_;
-  const Builder builder_{call_, choice_.kernels};
+  const WindowBuilder builder_{call_, choice_.kernels};
   RegionsByImage by_image_;
   const Result result_;
   std::vector<ImagePlan> plans_;

@@ -77,7 +77,7 @@ void add_reads(Reads& total, const Edges& edges, int64_t region) {
 // Costs in reads of a vector: to pack a pixel, and to write a bin.
 constexpr double kPackCost = 4, kBinCost = 8;
 
-// To build a window of the next level (in place of the former or beside it), and to read one: alone
+// To build a window of the next level, and to read one: alone
 // and with its position.
 constexpr double kWidenCost[] = {2.3, 6}, kWindowCost[] = {1, 3};
 
