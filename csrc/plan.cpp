@@ -96,7 +96,7 @@ double cost_of(unsigned kept, const Reads& reads, double area, bool argmax) {
 }
 
 // What a pixel packed for one region costs, against one packed in a whole map's long rows.
-constexpr double kAloneCost = 1.5;
+constexpr double kPerRegionCost = 1.5;
 
 }  // namespace
 
@@ -110,19 +110,19 @@ Box covered(const Edges& edges, int64_t region) {
 ImagePlan plan_image(const Edges& edges, const int64_t* list, int64_t count) {
   ImagePlan plan;
   plan.box = {INT32_MAX, INT32_MAX, 0, 0};
-  double alone = 0;  // pixels packed when each region is packed by itself
+  double pixels = 0;  // packed when each region is packed by itself
   for (int64_t i = 0; i < count; ++i) {
     const Box box = covered(edges, list[i]);
     if (box.area() == 0) continue;
-    alone += double(box.area());
+    pixels += double(box.area());
     plan.box = {std::min(plan.box.y0, box.y0), std::min(plan.box.x0, box.x0),
                 std::max(plan.box.y1, box.y1), std::max(plan.box.x1, box.x1)};
     add_reads(plan.reads, edges, list[i]);
   }
-  if (alone == 0) plan.box = {};
+  if (pixels == 0) plan.box = {};
   const double area = double(plan.box.area());
-  plan.shared = alone * kAloneCost > area;
-  plan.other_work = kPackCost * (plan.shared ? area : alone * kAloneCost) +
+  plan.per_image = pixels * kPerRegionCost > area;
+  plan.other_work = kPackCost * (plan.per_image ? area : pixels * kPerRegionCost) +
                     kBinCost * double(count * edges.bins());
   return plan;
 }
@@ -139,7 +139,7 @@ namespace {
 Levels choose_levels(const ImagePlan& plan, const MaxKernels& kernels, bool argmax, double most) {
   const double area = double(plan.box.area());
   Levels best{1, cost_of(1, plan.reads, area, argmax)};
-  for (unsigned kept = 2; plan.shared && kept < 1u << kLevels; ++kept) {
+  for (unsigned kept = 2; plan.per_image && kept < 1u << kLevels; ++kept) {
     if (argmax && !(kept & 1)) continue;
     if (std::popcount(kept) > 1 && area * double(bytes_a_pixel(kernels, kept)) > most) continue;
     const double cost = cost_of(kept, plan.reads, area, argmax);
@@ -150,7 +150,7 @@ Levels choose_levels(const ImagePlan& plan, const MaxKernels& kernels, bool argm
 }
 
 constexpr double kWorkPerThread = 1e5;  // in reads of a vector: less is done sooner alone
-constexpr double kTogetherCost = 1.3;   // of reading what another core has just written
+constexpr double kSharedCost = 1.3;     // of reading what another core has just written
 
 // What work on a vector costs, against one of 64 bytes. Values alone, from blocks that no core's
 // own cache holds, wait for memory, of which channels-last maps have as many lines for narrow
@@ -172,7 +172,7 @@ Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
     const Levels levels = choose_levels(plan, kernels, call.argmax, room / shares);
     choice.levels.push_back(levels);
     work += levels.work * double(blocks);
-    if (!plan.shared) continue;
+    if (!plan.per_image) continue;
     units += blocks;
     const auto bytes = [&](unsigned kept) {
       return double(plan.box.area()) * double(bytes_a_pixel(kernels, kept));
@@ -184,11 +184,13 @@ Choice choice_of(const MaxKernels& kernels, const MaxForward& call,
       kernels.pixel_bytes, !call.argmax && choice.most > kOwnCache && call.strides.channel != 1);
   choice.threads = int(std::min(double(call.threads), 1 + work * vector / kWorkPerThread));
   const int64_t least = plans.size() > 1 ? 2 * choice.threads : choice.threads;  // may be unequal
-  choice.apart = units >= least && double(choice.most) * choice.threads <= room;
-  const int64_t together = choice.apart ? units % choice.threads : choice.threads > 1 ? units : 0;
-  choice.crowded |= together > 0;
+  choice.private_blocks = units >= least && double(choice.most) * choice.threads <= room;
+  const int64_t shared = choice.private_blocks ? units % choice.threads
+                         : choice.threads > 1  ? units
+                                               : 0;
+  choice.crowded |= shared > 0;
   choice.cost = work * vector;
-  if (together > 0) choice.cost *= 1 + (kTogetherCost - 1) * double(together) / double(units);
+  if (shared > 0) choice.cost *= 1 + (kSharedCost - 1) * double(shared) / double(units);
   return choice;
 }
 

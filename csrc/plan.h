@@ -28,8 +28,8 @@ using Reads = std::array<std::array<double, kLevels>, kLevels>;
 
 // How one image's regions are pooled. Work is for each block of channels, in reads of a vector.
 struct ImagePlan {
-  Box box;             // all that its bins cover
-  bool shared = true;  // packed once for all its regions, or anew for each
+  Box box;                // all that its bins cover
+  bool per_image = true;  // packed once for all its regions, or anew for each
   Reads reads{};
   double other_work = 0;
 };
@@ -52,8 +52,8 @@ struct Choice {
   std::vector<Levels> levels;  // of each image
   int64_t most = 0;            // bytes that a block's levels take
   int threads = 1;
-  bool apart = false;    // whether each thread builds blocks of its own
-  bool crowded = false;  // whether with more room it could have been another
+  bool private_blocks = false;  // whether each thread builds blocks of its own
+  bool crowded = false;         // whether with more room it could have been another
   double cost = 0;
 };
 Choice choose(const Isa& best, const MaxForward&, const std::vector<ImagePlan>&, double room);

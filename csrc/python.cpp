@@ -156,7 +156,7 @@ std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray rows, EdgeArray 
   std::vector<int> sides;
   for (int level = 0; level < kLevels; ++level)
     if (choice.levels[0].kept >> level & 1) sides.push_back(1 << level);
-  return {plan.shared, sides, choice.kernels.pixel_bytes, choice.apart};
+  return {plan.per_image, sides, choice.kernels.pixel_bytes, choice.private_blocks};
 }
 
 std::vector<std::string> isa_names() {
