@@ -112,13 +112,4 @@ struct GradData {
 using ScatterMax = bool (*)(const Pooled&, const int64_t* list, int64_t count, int64_t channels,
                             int64_t plane, const GradData&);
 
-// One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
-// than a position are widened to its lanes, so blocks hold fewer channels.
-struct Isa {
-  const char* name;
-  bool (*runs_here)();
-  MaxKernels (*max)(DType, bool argmax, bool wide);
-  ScatterMax (*scatter_max)(DType, bool wide);  // null for integers
-};
-
 }  // namespace roipool

@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <atomic>
 
+#include "isa.h"
 #include "max_pool.h"
 #include "memory.h"
-#include "plan.h"
+#include "regions.h"
 #include "threads.h"
 
 namespace roipool {

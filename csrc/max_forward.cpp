@@ -47,7 +47,8 @@ double room_of(const MaxForward& call) {
 std::vector<ImagePlan> plans_of(const MaxForward& call, const RegionsByImage& regions) {
   std::vector<ImagePlan> plans;
   for (int64_t image = 0; image < call.shape.images; ++image)
-    plans.push_back(plan_image(call.edges, regions.list(image), regions.count(image)));
+    plans.push_back(plan_image(call.edges, regions.list(image), regions.count(image),
+                               call.strides.channel == 1));
   return plans;
 }
 
@@ -188,8 +189,9 @@ void max_forward(const Isa& isa, const MaxForward& call) {
   if (call.edges.count * call.shape.channels * call.edges.bins() == 0) return;
   RegionsByImage regions(call.edges.image, call.edges.count, call.shape.images);
   const std::vector<ImagePlan> plans = plans_of(call, regions);
-  const double room = room_of(call);
-  const Choice choice = choose(isa, call, plans, room);
+  const Demand demand{call.shape.channels, call.argmax != nullptr, call.threads, room_of(call)};
+  const Choice choice =
+      choose(max_kernels_by_width(isa, call.dtype, call.argmax, call.wide), demand, plans);
   const int64_t blocks = ceil_div(call.shape.channels, choice.kernels.lanes);
   for (int64_t image = 0; image < call.shape.images; ++image)
     if (plans[image].per_image &&
@@ -205,7 +207,7 @@ void max_forward(const Isa& isa, const MaxForward& call) {
   const int64_t count = int64_t(units.size());
   const int64_t own = choice.private_blocks ? count - count % choice.threads : 0;
   pool_private(pooling, std::span(units).first(own));
-  pool_shared(pooling, std::span(units).subspan(own), room);
+  pool_shared(pooling, std::span(units).subspan(own), demand.room);
 }
 
 }  // namespace roipool

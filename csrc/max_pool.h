@@ -6,6 +6,8 @@
 
 namespace roipool {
 
+struct Isa;
+
 // Regions as geometry.py gives them: image (K,), −1 for a row that is no region; rows
 // (K, bins_y, 2) and cols (K, bins_x, 2), ends exclusive, inside the map.
 struct Edges {

@@ -30,6 +30,8 @@ PATHS = {
     "windows of 8 and 16": (90, 80, 2000, (True, [8, 16])),
 }
 
+WIDTHS = [64, 32, 16]  # bytes of a block's pixel: those of AVX-512 and of all before it
+
 
 def call(path, dtype, channels=67):  # more than any block holds, and no multiple
     height, width, count, _ = PATHS[path]
@@ -72,9 +74,9 @@ def planned(rois, height, width, argmax=False):
     return planned_in(np.inf, rois, height, width, 1, argmax)[:2]
 
 
-def planned_in(room, rois, height, width, channels, argmax=False):
+def planned_in(room, rois, height, width, channels, argmax=False, threads=2):
     bins = max_bins(np.asarray(rois, np.float32), (1, 1, height, width), (3, 2), 1.0, np.float32)
-    return _core.plan(bins.rows, bins.cols, channels, argmax, room)
+    return _core.plan(bins.rows, bins.cols, channels, argmax, room, WIDTHS, threads)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -105,9 +107,7 @@ def test_where_the_plan_switches():
     assert planned([[0, 200, 200, 300, 300]], 100, 100) == (False, [1])  # nothing to pack
 
 
-@pytest.mark.skipif(_core.isa() != "avx512", reason="the bytes are those of AVX-512's blocks")
-def test_how_the_plan_saves_memory(threads):
-    threads(2)
+def test_how_the_plan_saves_memory():
     mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 200) for _ in range(9000)]
     # First narrower blocks, then blocks shared by the threads, then fewer levels.
     for levels, *expected in (
@@ -126,8 +126,8 @@ def test_how_the_plan_saves_memory(threads):
     # No block is wider than its channels need, and there are enough for both threads, or one.
     kinds = [planned_in(1e9, small, 50, 50, channels)[2:] for channels in (3, 5, 9, 17, 64)]
     assert kinds == [(16, False), (32, False), (64, False), (64, True), (64, True)]
-    threads(1)
-    assert planned_in(2 * 200 * 200 * 64, mixed, 200, 200, 64) == (True, [4, 32], 64, True)
+    alone = planned_in(2 * 200 * 200 * 64, mixed, 200, 200, 64, threads=1)
+    assert alone == (True, [4, 32], 64, True)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
