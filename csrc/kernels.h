@@ -30,10 +30,11 @@ struct Level {
   int64_t side;
 };
 
-// A block of channels over a box, packed.
+// A block of channels over a box, packed. A position is y * map_width + x.
 inline constexpr int kLevels = 6;
 struct Block {
   Box box;
+  int64_t map_width;
   Level level[kLevels];  // [i]: of those kept, the widest whose side is at most 2^i
   int channels;          // how many lanes are channels; the rest are fill
   bool negative_zero;    // whether a −0 was packed
@@ -61,7 +62,6 @@ struct Result {
   Steps steps;         // of values
   void* argmax;        // null when not asked for
   int64_t region;      // elements between two regions
-  int64_t map_width;   // argmax is y * map_width + x
   bool around_caches;  // too large to be read from a cache afterwards
 };
 

@@ -27,28 +27,25 @@ constexpr int64_t kMostRegions = 64;  // in one task: 32 are 7 % slower, 128 and
 int64_t position_bytes(const MaxForward& call) { return call.argmax ? call.wide ? 8 : 4 : 0; }
 
 Result result_of(const MaxForward& call) {
-  const int64_t region = call.shape.channels * call.edges.bins();
-  return {call.values,      steps_of(call.channels_last, call.shape.channels, call.edges.bins()),
-          call.argmax,      region,
-          call.shape.width, call.edges.count * region * size_of(call.dtype) > kCachedResult};
+  const int64_t region = call.data.channels() * call.edges.bins();
+  return {call.values, steps_of(call.channels_last, call.data.channels(), call.edges.bins()),
+          call.argmax, region, call.edges.count * region * size_of(call.dtype) > kCachedResult};
 }
 
 // The memory that packed maps may take, together with their levels: a quarter of what the call's
 // arrays take.
 double room_of(const MaxForward& call) {
-  const Shape& shape = call.shape;
-  const double maps = double(shape.images * shape.channels) * double(shape.plane());
-  const double values = double(call.edges.count) * double(shape.channels * call.edges.bins());
-  const double bytes =
-      (maps + values) * double(size_of(call.dtype)) + values * double(position_bytes(call));
+  const double values = double(call.edges.count) * double(call.data.channels() * call.edges.bins());
+  const double bytes = (call.data.elements() + values) * double(size_of(call.dtype)) +
+                       values * double(position_bytes(call));
   return std::max(bytes / 4, double(kLeastBatch));
 }
 
 std::vector<ImagePlan> plans_of(const MaxForward& call, const RegionsByImage& regions) {
   std::vector<ImagePlan> plans;
-  for (int64_t image = 0; image < call.shape.images; ++image)
+  for (int64_t image = 0; image < call.data.images(); ++image)
     plans.push_back(plan_image(call.edges, regions.list(image), regions.count(image),
-                               call.strides.channel == 1));
+                               call.data.at(image).channels_last()));
   return plans;
 }
 
@@ -88,7 +85,7 @@ void pool_per_region(const Pooling& p) {
   };
   std::vector<Task> tasks;
   int64_t bytes = 0;
-  for (int64_t image = 0; image < p.call.shape.images; ++image) {
+  for (int64_t image = 0; image < p.call.data.images(); ++image) {
     if (p.plans[image].per_image) continue;
     for (int64_t i = 0; i < p.regions.count(image); ++i) {
       const int64_t* region = p.regions.list(image) + i;
@@ -97,14 +94,15 @@ void pool_per_region(const Pooling& p) {
     }
   }
   const int lanes = p.choice.kernels.lanes;
-  const int64_t blocks = ceil_div(p.call.shape.channels, lanes);
+  const int64_t blocks = ceil_div(p.call.data.channels(), lanes);
   const int64_t count = int64_t(tasks.size()) * blocks;
   const Workspace workspace(bytes_of(bytes, std::min<int64_t>(p.choice.threads, count)));
   parallel_for(p.choice.threads, count, [&](int64_t index, int worker) {
     const Task& task = tasks[index / blocks];
     const int64_t channel = index % blocks * lanes;
     void* packed = workspace.at(worker * bytes);
-    Block block{task.box, {}, p.builder.channels_from(channel), false};
+    Block block{
+        task.box, p.call.data.at(task.image).width, {}, p.builder.channels_from(channel), false};
     std::fill_n(block.level, kLevels, Level{packed, 1});
     block.negative_zero = p.builder.pack(task.image, channel, block.box, packed);
     p.reduce(block, task.region, 1, channel);
@@ -114,13 +112,13 @@ void pool_per_region(const Pooling& p) {
 // The blocks of channels that are packed whole, then reduced region by region.
 std::vector<Unit> units_of(const Pooling& p) {
   std::vector<Unit> units;
-  const int lanes = p.choice.kernels.lanes;
-  for (int64_t image = 0; image < p.call.shape.images; ++image)
-    if (p.plans[image].per_image)
-      for (int64_t channel = 0; channel < p.call.shape.channels; channel += lanes)
-        units.emplace_back(image, channel,
-                           Block{p.plans[image].box, {}, p.builder.channels_from(channel), false},
-                           p.choice.levels[image].kept);
+  for (int64_t image = 0; image < p.call.data.images(); ++image) {
+    const ImagePlan& plan = p.plans[image];
+    const int64_t width = p.call.data.at(image).width;
+    for (int64_t c = 0; plan.per_image && c < p.call.data.channels(); c += p.choice.kernels.lanes)
+      units.emplace_back(image, c, Block{plan.box, width, {}, p.builder.channels_from(c), false},
+                         p.choice.levels[image].kept);
+  }
   return units;
 }
 
@@ -186,14 +184,14 @@ void pool_shared(const Pooling& p, std::span<Unit> units, double room) {
 }  // namespace
 
 void max_forward(const Isa& isa, const MaxForward& call) {
-  if (call.edges.count * call.shape.channels * call.edges.bins() == 0) return;
-  RegionsByImage regions(call.edges.image, call.edges.count, call.shape.images);
+  if (call.edges.count * call.data.channels() * call.edges.bins() == 0) return;
+  RegionsByImage regions(call.edges.image, call.edges.count, call.data.images());
   const std::vector<ImagePlan> plans = plans_of(call, regions);
-  const Demand demand{call.shape.channels, call.argmax != nullptr, call.threads, room_of(call)};
+  const Demand demand{call.data.channels(), call.argmax != nullptr, call.threads, room_of(call)};
   const Choice choice =
       choose(max_kernels_by_width(isa, call.dtype, call.argmax, call.wide), demand, plans);
-  const int64_t blocks = ceil_div(call.shape.channels, choice.kernels.lanes);
-  for (int64_t image = 0; image < call.shape.images; ++image)
+  const int64_t blocks = ceil_div(call.data.channels(), choice.kernels.lanes);
+  for (int64_t image = 0; image < call.data.images(); ++image)
     if (plans[image].per_image &&
         choice.levels[image].work * double(blocks) > kSortWork * double(regions.count(image)))
       regions.sort_by_place(image, call.edges);

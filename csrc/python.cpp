@@ -5,10 +5,13 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 #include <unistd.h>
 
 #include <numeric>
+#include <span>
+#include <variant>
 
 #include "geometry.h"
 #include "isa.h"
@@ -45,6 +48,26 @@ DType dtype_named(const std::string& name) {
 // Contiguous, or with channels last in memory.
 using Output4 = nb::ndarray<nb::device::cpu, nb::ndim<4>>;
 using Input4 = nb::ndarray<nb::ro, nb::device::cpu, nb::ndim<4>>;
+
+// Feature maps: an array, or several of one dtype and one number of channels.
+template <class Array>
+using MapArrays = std::variant<Array, std::vector<Array>>;
+
+template <class Array>
+Maps maps_of(const MapArrays<Array>& given) {
+  const auto* several = std::get_if<std::vector<Array>>(&given);
+  const std::span<const Array> all =
+      several ? std::span<const Array>(*several) : std::span(&std::get<Array>(given), 1);
+  if (all.empty()) throw nb::value_error("there are no feature maps");
+  std::vector<MapArray> arrays;
+  for (const Array& a : all)
+    arrays.push_back({static_cast<char*>(const_cast<void*>(static_cast<const void*>(a.data()))),
+                      int64_t(a.shape(0)),
+                      int64_t(a.shape(2)),
+                      int64_t(a.shape(3)),
+                      {a.stride(0), a.stride(1), a.stride(2), a.stride(3)}});
+  return {std::move(arrays), int64_t(all[0].shape(1)), int64_t(all[0].itemsize())};
+}
 
 template <class Array>
 bool channels_last(const Array& array) {
@@ -98,13 +121,11 @@ class WithoutGil {
 
 int threads_or_default(int threads) { return threads > 0 ? threads : default_threads(); }
 
-void max_forward_py(const std::string& dtype, Input data, ImageArray image, EdgeArray rows,
-                    EdgeArray cols, Output4 values, std::optional<Output> argmax, int threads) {
+void max_forward_py(const std::string& dtype, MapArrays<Input4> data, ImageArray image,
+                    EdgeArray rows, EdgeArray cols, Output4 values, std::optional<Output> argmax,
+                    int threads) {
   const MaxForward call{dtype_named(dtype),
-                        data.data(),
-                        {int64_t(data.shape(0)), int64_t(data.shape(1)), int64_t(data.shape(2)),
-                         int64_t(data.shape(3))},
-                        {data.stride(0), data.stride(1), data.stride(2), data.stride(3)},
+                        maps_of(data),
                         {int64_t(image.shape(0)), image.data(), rows.data(), cols.data(),
                          int64_t(rows.shape(1)), int64_t(cols.shape(1))},
                         values.data(),
@@ -117,7 +138,7 @@ void max_forward_py(const std::string& dtype, Input data, ImageArray image, Edge
 }
 
 bool max_backward_py(const std::string& dtype, Input4 grad, Input argmax, ImageArray image,
-                     Output4 grad_data, int threads) {
+                     MapArrays<Output4> grad_data, int threads) {
   const MaxBackward call{dtype_named(dtype),
                          grad.data(),
                          argmax.data(),
@@ -125,12 +146,9 @@ bool max_backward_py(const std::string& dtype, Input4 grad, Input argmax, ImageA
                          image.data(),
                          int64_t(grad.shape(0)),
                          int64_t(grad.shape(2) * grad.shape(3)),
-                         grad_data.data(),
-                         {int64_t(grad_data.shape(0)), int64_t(grad_data.shape(1)),
-                          int64_t(grad_data.shape(2)), int64_t(grad_data.shape(3))},
+                         maps_of(grad_data),
                          threads_or_default(threads),
-                         channels_last(grad),
-                         channels_last(grad_data)};
+                         channels_last(grad)};
   const WithoutGil release;
   return max_backward(chosen_isa(), call);
 }
@@ -190,12 +208,12 @@ NB_MODULE(_core, m) {
         "rows"_a.noconvert(), "cols"_a.noconvert(), "values"_a.noconvert(),
         "argmax"_a.noconvert().none(), "threads"_a = 0,
         "Fills values, contiguous or with channels last in memory, and, unless None, argmax\n"
-        "with the maximum of each bin.");
+        "with the maximum of each bin. data may be several arrays: image counts through them.");
   m.def(
       "max_backward", &max_backward_py, "dtype"_a, "grad"_a.noconvert(), "argmax"_a.noconvert(),
       "image"_a.noconvert(), "grad_data"_a.noconvert(), "threads"_a = 0,
-      "Fills grad_data from grad, each contiguous or with channels last in memory; returns False\n"
-      "when an argmax lies outside the map.");
+      "Fills grad_data, an array or several, from grad, each contiguous or with channels last in\n"
+      "memory; returns False when an argmax lies outside its map.");
   m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "channels"_a, "argmax"_a,
         "room"_a, "widths"_a, "threads"_a,
         "How regions of a float32 image would be pooled in so many bytes, by blocks whose pixels\n"

@@ -36,7 +36,6 @@ struct MaxReducer {
   static constexpr int n = kLanes<Key>;
 
   const Block block;  // of its own: no result that is written can change it
-  const int64_t map_width;
   const int64_t pitch = block.box.width() * n;
   const bool signed_zeros = D::kIsFloat && block.negative_zero;
 
@@ -81,10 +80,10 @@ struct MaxReducer {
   template <bool SignedZeros>
   __attribute__((noinline)) Found<Key> walk(const Extent& y, const Extent& x) const {
     const Key* row = corner(block.level[0], y, x);
-    int64_t place = (block.box.y0 + y.first) * map_width + block.box.x0 + x.first;
+    int64_t place = (block.box.y0 + y.first) * block.map_width + block.box.x0 + x.first;
     Vec<Key> best = load(row), where{};
     if constexpr (kArgmax) where = broadcast<Key>(Key(place));
-    for (int64_t i = 0; i < y.size; ++i, row += pitch, place += map_width) {
+    for (int64_t i = 0; i < y.size; ++i, row += pitch, place += block.map_width) {
       Vec<Key> here{};
       if constexpr (kArgmax) here = broadcast<Key>(Key(place));
       for (int64_t at = 0; at < x.size * n; at += n) {
@@ -174,7 +173,7 @@ struct MaxReducer {
 
 template <class D, class Key, class Position>
 void reduce(const Block& block, const Regions& regions, const Result& result, int64_t channel) {
-  MaxReducer<D, Key, Position>{block, result.map_width}.reduce(regions, result, channel);
+  MaxReducer<D, Key, Position>{block}.reduce(regions, result, channel);
   if (result.around_caches) finish_streaming();
 }
 

@@ -70,22 +70,15 @@ int64_t WindowBuilder::ring_bytes(const Unit& unit) const {
 }
 
 int WindowBuilder::channels_from(int64_t channel) const {
-  return int(std::min<int64_t>(kernels_.lanes, call_.shape.channels - channel));
+  return int(std::min<int64_t>(kernels_.lanes, call_.data.channels() - channel));
 }
 
 bool WindowBuilder::pack(int64_t image, int64_t channel, const Box& box, void* to) const {
-  const Strides& s = call_.strides;
-  const Shape& shape = call_.shape;
-  const auto element = [&](int64_t at) {
-    return static_cast<const char*>(call_.data) + at * size_of(call_.dtype);
-  };
-  const auto last = [](int64_t count, int64_t stride) {  // whichever way the strides run
-    return stride > 0 ? (count - 1) * stride : 0;
-  };
-  const void* const end = element(last(shape.images, s.image) + last(shape.channels, s.channel) +
-                                  last(shape.height, s.row) + last(shape.width, s.column) + 1);
-  const int64_t at = image * s.image + channel * s.channel + box.y0 * s.row + box.x0 * s.column;
-  return kernels_.pack(element(at), end, s, channels_from(channel), box.height(), box.width(), to);
+  const Map map = call_.data.at(image);
+  const Strides& s = map.strides;
+  const int64_t first = channel * s.channel + box.y0 * s.row + box.x0 * s.column;
+  return kernels_.pack(map.start + first * size_of(call_.dtype), map.end, s, channels_from(channel),
+                       box.height(), box.width(), to);
 }
 
 // The levels kept lie one behind the other.
@@ -154,9 +147,9 @@ void WindowBuilder::build(const Run& run) const {
 
 void WindowBuilder::widen_row(const Run& run, int level, int64_t y) const {
   const Box& box = run.unit.block.box;
-  const int64_t place = (box.y0 + y) * call_.shape.width + box.x0, below = side(level - 1);
+  const int64_t place = (box.y0 + y) * run.unit.block.map_width + box.x0, below = side(level - 1);
   kernels_.widen({run.row(level - 1, y), run.row(level - 1, y + below), run.row(level, y), below, 1,
-                  box.width(), place, call_.shape.width});
+                  box.width(), place, run.unit.block.map_width});
 }
 
 // Which of two zeros comes first only the map itself can tell.

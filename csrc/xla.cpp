@@ -28,9 +28,13 @@ DType dtype_of(const ffi::AnyBuffer& buffer) {
   }
 }
 
-Shape shape_of(const ffi::AnyBuffer& maps) {
+Maps maps_of(const ffi::AnyBuffer& maps) {
   const auto n = maps.dimensions();
-  return {n[0], n[1], n[2], n[3]};
+  const int64_t plane = n[2] * n[3];
+  return {
+      {{static_cast<char*>(maps.untyped_data()), n[0], n[2], n[3], {n[1] * plane, plane, n[3], 1}}},
+      n[1],
+      size_of(dtype_of(maps))};
 }
 
 // XLA's results lie in fresh memory, where small pages would cost as much time as the pooling.
@@ -53,12 +57,9 @@ ffi::Error run(const Work& work) {
 ffi::Error forward(ffi::AnyBuffer data, Ints image, Ints rows, Ints cols, ffi::RemainingRets rets) {
   auto values = rets.get<ffi::AnyBuffer>(0);
   auto argmax = rets.get<ffi::AnyBuffer>(1);
-  const Shape shape = shape_of(data);
   const bool asked = argmax.has_value();
   const MaxForward call{dtype_of(data),
-                        data.untyped_data(),
-                        shape,
-                        {shape.channels * shape.plane(), shape.plane(), shape.width, 1},
+                        maps_of(data),
                         {image.dimensions()[0], image.typed_data(), rows.typed_data(),
                          cols.typed_data(), rows.dimensions()[1], cols.dimensions()[1]},
                         memory_of(**values),
@@ -72,11 +73,12 @@ ffi::Error forward(ffi::AnyBuffer data, Ints image, Ints rows, Ints cols, ffi::R
 ffi::Error backward(ffi::AnyBuffer grad, ffi::AnyBuffer argmax, Ints image,
                     ffi::Result<ffi::AnyBuffer> grad_data) {
   const auto n = grad.dimensions();
+  memory_of(*grad_data);
   const MaxBackward call{dtype_of(grad),        grad.untyped_data(),
                          argmax.untyped_data(), argmax.element_type() == ffi::S64,
                          image.typed_data(),    n[0],
-                         n[2] * n[3],           memory_of(*grad_data),
-                         shape_of(*grad_data),  default_threads()};
+                         n[2] * n[3],           maps_of(*grad_data),
+                         default_threads()};
   return run([&] { max_backward(chosen_isa(), call); });
 }
 

@@ -20,7 +20,7 @@ def max_bins(
 
 def max_forward(
     dtype: str,
-    data: NDArray[Any],
+    data: NDArray[Any] | list[NDArray[Any]],
     image: NDArray[Any],
     rows: NDArray[Any],
     cols: NDArray[Any],
@@ -28,7 +28,8 @@ def max_forward(
     argmax: NDArray[Any] | None,
     threads: int = 0,
 ) -> None:
-    """Fills values and, unless None, argmax with the maximum of each bin.
+    """Fills values and, unless None, argmax with the maximum of each bin; image counts through all
+    arrays of data.
 
     threads = 0 takes the default.
     """
@@ -38,17 +39,23 @@ def max_backward(
     grad: NDArray[Any],
     argmax: NDArray[Any],
     image: NDArray[Any],
-    grad_data: NDArray[Any],
+    grad_data: NDArray[Any] | list[NDArray[Any]],
     threads: int = 0,
 ) -> bool:
-    """Fills grad_data; returns False when an argmax lies outside the map."""
+    """Fills grad_data; returns False when an argmax lies outside its map."""
 
 def plan(
-    rows: NDArray[np.int32], cols: NDArray[np.int32], channels: int, argmax: bool, room: float
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+    channels: int,
+    argmax: bool,
+    room: float,
+    widths: list[int],
+    threads: int,
 ) -> tuple[bool, list[int], int, bool]:
-    """How regions of a float32 image would be pooled in so many bytes: whether packed together,
-    the sides of the windows kept, the bytes of a block's pixel, and whether each thread packs
-    blocks of its own.
+    """How regions of a float32 image would be pooled in so many bytes, by blocks whose pixels take
+    one of the widths: whether packed together, the sides of the windows kept, the width, and
+    whether each thread packs blocks of its own.
     """
 
 def memory(bytes: int) -> NDArray[np.uint8]:
