@@ -70,7 +70,9 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     if isinstance(rows, np.ndarray):
         native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
         rows = jnp.asarray(rows, F)
-    kernel_of = {name: kernel for name, kernel in operator.linear.linear.items() if name != "data"}
+    kernel_of = {
+        name: kernel for name, kernel in operator.linear.linear.items() if name != DATA.name
+    }
 
     def weights(rows: Array) -> Any:
         found = moving(operator.structure, sizes, dtype, call, rows)

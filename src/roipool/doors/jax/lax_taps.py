@@ -7,7 +7,7 @@ All four walk each bin over the pairs of its taps, those along x within those al
     taps_weigh_y   adds    weight x · (pooled, pixel)               at the tap along y; _x as well
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ def _walks(known: Mapping[str, Any], maps: Sequence[Any]) -> _Walks:
     parts = (
         jnp.arange(bins, dtype=jnp.int32).reshape(image.shape[0], y.shape[1], x.shape[2]),
         base[:, None, None],
-        jnp.broadcast_to(jnp.asarray(stride, jnp.int32), image.shape)[:, None, None],
+        jnp.broadcast_to(stride, image.shape)[:, None, None],
         y,
         x,
         x_end - x,
@@ -166,7 +166,7 @@ def _prepared(
     return pixels, in_chunks(walks.steps, channels, chunk), walks
 
 
-KERNELS = {
+KERNELS: dict[str, Callable[..., list[Array]]] = {
     "taps_read": _read,
     "taps_add": _add,
     "taps_weigh_y": partial(_weigh, "y"),
