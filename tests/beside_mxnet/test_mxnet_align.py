@@ -145,42 +145,36 @@ def pyramid(kind="nd"):
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("recording", [False, True])
-@pytest.mark.parametrize("pool", [roipool.roi_pool, roipool.roi_align])
-def test_several_arrays_of_maps(pool, recording):
-    data, leaves, rois = pyramid()
+def test_several_arrays_of_maps(recording, kind):
+    data, leaves, rois = pyramid(kind)
     scales = [1.0, 0.5, 0.3, (0.4, 0.2)]
-    grad = maps((len(rois), 5, 2, 2), seed=1)
-    values = pool(data, rois, 2, scales)
-    r = leaf(rois)
+    values = roipool.roi_align(data, rois, 2, scales)
+    grad = maps(values.shape, seed=1)
+    r, g = leaf(rois, kind), array(grad, kind)
     with mx.autograd._RecordingStateScope(recording, None):
-        out = pool(leaves, r, 2, scales)
+        out = roipool.roi_align(leaves, r, 2, scales)
     np.testing.assert_array_equal(out.asnumpy(), values)
+    of_rois = roipool.roi_align_backward_rois(grad, data, rois, scales)
+    moved = roipool.roi_align_backward_rois(g, leaves, r, scales)
+    np.testing.assert_array_equal(moved.asnumpy(), of_rois)
+
     shapes = [(1,) * (array.ndim == 3) + array.shape for array in data]
-    if pool is roipool.roi_align:
-        gradients = roipool.roi_align_backward(grad, rois, shapes, scales)
-        of_rois = roipool.roi_align_backward_rois(grad, data, rois, scales)
-        g = array(grad)
-        theirs = roipool.roi_align_backward(g, r, shapes, scales)
-        memory = [mx.nd.ones(shape) for shape in shapes if 0 not in shape]
-        for one, other in zip(theirs, gradients, strict=True):
-            np.testing.assert_array_equal(one.asnumpy(), other)
-        some = [shape for shape in shapes if 0 not in shape]
-        scale = [each for each, shape in zip(scales, shapes, strict=True) if 0 not in shape]
-        given = roipool.roi_align_backward(g, rois, some, scale, out=memory)
-        assert given is memory
-        assert memory[0].asnumpy().any()
-        moved = roipool.roi_align_backward_rois(g, leaves, r, scales)
-        np.testing.assert_array_equal(moved.asnumpy(), of_rois)
-    else:
-        argmax = pool(data, rois, 2, scales, return_argmax=True)[1]
-        gradients = roipool.roi_pool_backward(grad, argmax, rois, shapes)
-        of_rois = np.zeros_like(rois)
+    of_data = roipool.roi_align_backward(grad, rois, shapes, scales)
+    memory = [leaf(np.ones(shape), kind).astype("float32") for shape in shapes if 0 not in shape]
+    memory.insert(2, mx.nd.empty(shapes[2]))
+    assert roipool.roi_align_backward(g, r, shapes, scales, out=memory) is memory
+    for found in (memory, roipool.roi_align_backward(g, r, shapes, scales)):
+        for one, wanted in zip(found, of_data, strict=True):
+            assert one.shape == wanted.shape
+            if one.size:
+                np.testing.assert_array_equal(one.asnumpy(), wanted)
     if recording:
-        out.backward(array(grad))
-        for x, gradient in zip(leaves, gradients, strict=True):
+        out.backward(g)
+        for x, wanted in zip(leaves, of_data, strict=True):
             if x.size:
-                np.testing.assert_array_equal(x.grad.asnumpy(), gradient.reshape(x.shape))
+                np.testing.assert_array_equal(x.grad.asnumpy(), wanted.reshape(x.shape))
         np.testing.assert_array_equal(r.grad.asnumpy(), of_rois)
 
 
