@@ -22,8 +22,8 @@ class _Walks(NamedTuple):
 
     def at(self, t: Array) -> Array:
         """Position y * W + x after t steps; a walk that has ended stays at its last pixel."""
-        t = jnp.minimum(t, self.area - 1)
-        return self.start + t // self.width * self.stride + t % self.width
+        t, width = jnp.minimum(t, self.area - 1), jnp.maximum(self.width, 1)
+        return self.start + t // width * self.stride + t % width
 
 
 def pool(
@@ -59,7 +59,7 @@ def _walks(image: Array, y_bins: Array, x_bins: Array, shapes: Sequence[Sequence
         base[:, None, None],
         top * stride + left,
         stride,
-        jnp.maximum(right - left, 1),
+        right - left,
         (bottom - top) * (right - left),
     )
     return _Walks(*(part.reshape(-1) for part in jnp.broadcast_arrays(*parts)))

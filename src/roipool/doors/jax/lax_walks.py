@@ -19,7 +19,7 @@ class Chunks(NamedTuple):
     """Bins in the order of their steps, so many at a time.
 
     Attributes:
-        order: The bin at each place; what fills the last chunk is none, and reads as the last.
+        order: The bin at each place; what fills the last chunk is none, a walk of zeros.
         rank: The place of each bin.
         size: Of a chunk.
         count: How many there are.
@@ -32,7 +32,7 @@ class Chunks(NamedTuple):
 
     def each(self, walks: Any, body: Callable[[Array, Any, Any], Any], carried: Any) -> Any:
         """Runs `body` (first place, walks of a chunk, carried) over all chunks."""
-        walks = type(walks)(*(part.at[self.order].get(mode="clip") for part in walks))
+        walks = type(walks)(*(part.at[self.order].get(mode="fill", fill_value=0) for part in walks))
 
         def chunk(i: Array, carried: Any) -> Any:
             first = i * self.size
@@ -100,9 +100,7 @@ def in_table(image: Array, shapes: Sequence[Sequence[int]]) -> tuple[Array, Any]
     return base, stride
 
 
-def refuse_more_than_counted(
-    name: str, shapes: Sequence[Sequence[int]], pixels: Any
-) -> None:
+def refuse_more_than_counted(name: str, shapes: Sequence[Sequence[int]], pixels: Any) -> None:
     """Raise where an index would not hold so many."""
     if pixels >= COUNTED:
         said = tuple(shapes[0]) if len(shapes) == 1 else [tuple(shape) for shape in shapes]
