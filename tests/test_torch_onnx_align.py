@@ -9,7 +9,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 import roipool
 from align_cases import assert_close, calls
 from cases import NAMES
-from roipool.nn import RoIAlign, RoIPool
+from roipool.nn import RoIAlign
 from tensors import some_boxes, some_maps, to_array, to_tensor
 from test_torch_onnx import ANY, ANY_MAPS, export
 
@@ -60,17 +60,23 @@ def test_boxes_of_each_image_and_two_operators():
         torch.testing.assert_close(program(*arguments)[0], Head()(*arguments))
 
 
-@pytest.mark.parametrize("pool", [RoIAlign(2, [1.0, (0.5, 0.4)]), RoIPool(2, (1.0, 0.5))], ids=str)
+@pytest.mark.parametrize("pool", [roipool.roi_align, roipool.roi_pool])
 def test_several_arrays_of_maps(pool):
+    scales = 1.0, (0.5, 0.4)
+
     class Pyramid(torch.nn.Module):
         def forward(self, fine, coarse, rois):
-            return pool([fine, coarse], rois)
+            return pool([fine, coarse], rois, 2, scales)
 
     rois = near_boxes()
-    rois[::3, 0], rois[1::4, 0] = 2, 3
-    arguments = some_maps(), some_maps((2, 5, 7, 6), seed=1), rois
-    program = export(Pyramid(), arguments, (ANY_MAPS, ANY_MAPS, ANY))
-    assert_close(to_array(program(*arguments)[0]), to_array(pool(arguments[:2], rois)))
+    rois[rois[:, 0] == 0, 0] += torch.arange(len(rois))[rois[:, 0] == 0] % 4
+    fine, coarse = some_maps(), some_maps((2, 5, 7, 6), seed=1)
+    program = export(Pyramid(), (fine, coarse, rois), (ANY_MAPS, ANY_MAPS, ANY))
+    index = rois[:, :1]
+    of_fine = torch.where(index < 2, rois, -1)
+    of_coarse = rois - torch.tensor([2.0, 0, 0, 0, 0])  # below 0: padding
+    expected = pool(fine, of_fine, 2, scales[0]) + pool(coarse, of_coarse, 2, scales[1])
+    assert_close(to_array(program(fine, coarse, rois)[0]), to_array(expected))
 
 
 def test_positions_of_several_are_refused():

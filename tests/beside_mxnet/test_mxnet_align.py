@@ -1,19 +1,14 @@
-"""roi_align of MXNet's arrays and symbols, and MXNet's own ROIAlign."""
-
-import json
+"""roi_align of MXNet's arrays, and MXNet's own ROIAlign."""
 
 import mxnet as mx
 import numpy as np
 import pytest
 
-import later_operator
 import roipool
 from align_cases import assert_close, calls, proper
-from mxnet_arrays import FLOATS, KINDS, SCALE, WRONG_ROWS, array, maps, regions
+from mxnet_arrays import FLOATS, KINDS, SCALE, array, maps, regions
 from roipool import reference
-from roipool.compat.mxnet import ROIAlign, convert
-from roipool.doors import door_of
-from roipool.doors.mxnet.graph import OPERATOR
+from roipool.compat.mxnet import ROIAlign
 
 DATA, ROIS = mx.sym.Variable("data"), mx.sym.Variable("rois")
 HOWS = [(0, True), (2, True), (0, False), (2, False)]
@@ -145,42 +140,36 @@ def pyramid(kind="nd"):
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("recording", [False, True])
-@pytest.mark.parametrize("pool", [roipool.roi_pool, roipool.roi_align])
-def test_several_arrays_of_maps(pool, recording):
-    data, leaves, rois = pyramid()
+def test_several_arrays_of_maps(recording, kind):
+    data, leaves, rois = pyramid(kind)
     scales = [1.0, 0.5, 0.3, (0.4, 0.2)]
-    grad = maps((len(rois), 5, 2, 2), seed=1)
-    values = pool(data, rois, 2, scales)
-    r = leaf(rois)
+    values = roipool.roi_align(data, rois, 2, scales)
+    grad = maps(values.shape, seed=1)
+    r, g = leaf(rois, kind), array(grad, kind)
     with mx.autograd._RecordingStateScope(recording, None):
-        out = pool(leaves, r, 2, scales)
+        out = roipool.roi_align(leaves, r, 2, scales)
     np.testing.assert_array_equal(out.asnumpy(), values)
+    of_rois = roipool.roi_align_backward_rois(grad, data, rois, scales)
+    moved = roipool.roi_align_backward_rois(g, leaves, r, scales)
+    np.testing.assert_array_equal(moved.asnumpy(), of_rois)
+
     shapes = [(1,) * (array.ndim == 3) + array.shape for array in data]
-    if pool is roipool.roi_align:
-        gradients = roipool.roi_align_backward(grad, rois, shapes, scales)
-        of_rois = roipool.roi_align_backward_rois(grad, data, rois, scales)
-        g = array(grad)
-        theirs = roipool.roi_align_backward(g, r, shapes, scales)
-        memory = [mx.nd.ones(shape) for shape in shapes if 0 not in shape]
-        for one, other in zip(theirs, gradients, strict=True):
-            np.testing.assert_array_equal(one.asnumpy(), other)
-        some = [shape for shape in shapes if 0 not in shape]
-        scale = [each for each, shape in zip(scales, shapes, strict=True) if 0 not in shape]
-        given = roipool.roi_align_backward(g, rois, some, scale, out=memory)
-        assert given is memory
-        assert memory[0].asnumpy().any()
-        moved = roipool.roi_align_backward_rois(g, leaves, r, scales)
-        np.testing.assert_array_equal(moved.asnumpy(), of_rois)
-    else:
-        argmax = pool(data, rois, 2, scales, return_argmax=True)[1]
-        gradients = roipool.roi_pool_backward(grad, argmax, rois, shapes)
-        of_rois = np.zeros_like(rois)
+    of_data = roipool.roi_align_backward(grad, rois, shapes, scales)
+    memory = [leaf(np.ones(shape), kind).astype("float32") for shape in shapes if 0 not in shape]
+    memory.insert(2, mx.nd.empty(shapes[2]))
+    assert roipool.roi_align_backward(g, r, shapes, scales, out=memory) is memory
+    for found in (memory, roipool.roi_align_backward(g, r, shapes, scales)):
+        for one, wanted in zip(found, of_data, strict=True):
+            assert one.shape == wanted.shape
+            if one.size:
+                np.testing.assert_array_equal(one.asnumpy(), wanted)
     if recording:
-        out.backward(array(grad))
-        for x, gradient in zip(leaves, gradients, strict=True):
+        out.backward(g)
+        for x, wanted in zip(leaves, of_data, strict=True):
             if x.size:
-                np.testing.assert_array_equal(x.grad.asnumpy(), gradient.reshape(x.shape))
+                np.testing.assert_array_equal(x.grad.asnumpy(), wanted.reshape(x.shape))
         np.testing.assert_array_equal(r.grad.asnumpy(), of_rois)
 
 
@@ -203,165 +192,6 @@ def test_mxnet():
         count += len(case["rois"])
     assert count > 800
     assert left_out < 0.1 * count, f"{left_out} regions lie at a jump"
-
-
-def bound(symbol, data, rois, grad_req="write"):
-    arrays = {"data": array(data), "rois": array(rois)}
-    grads = {name: mx.nd.ones(a.shape, dtype=a.dtype) for name, a in arrays.items()}
-    return symbol.bind(mx.cpu(), arrays, grads, grad_req)
-
-
-@pytest.mark.parametrize("is_train", [False, True])
-@pytest.mark.parametrize("grad_req", ["write", "add", "null"])
-@pytest.mark.parametrize("options", HOWS)
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_symbols(dtype, options, grad_req, is_train):
-    call = how(*options)
-    data, rois = maps(dtype=dtype), np.concatenate([regions(), WRONG_ROWS])
-    rois = rois.astype("float64") if dtype == "float64" else rois
-    grad = maps((len(rois), 5, 3, 2), dtype, seed=1)
-    values, *gradients = expected(data, rois, call, grad=grad)
-    symbol = roipool.roi_align(DATA, ROIS, (3, 2), SCALE, **call)
-    executor = bound(symbol, data, rois, grad_req)
-    (out,) = executor.forward(is_train)
-    assert_close(out.asnumpy(), values)
-    executor.backward([array(grad)])
-    for name, gradient in zip(("data", "rois"), gradients, strict=True):
-        one = np.ones_like(gradient)
-        wanted = {"write": gradient, "add": gradient + one, "null": one}[grad_req]
-        assert_close(executor.grad_dict[name].asnumpy(), wanted)
-
-
-@pytest.mark.parametrize("scale", [0.5, (0.5, 0.25)])
-@pytest.mark.parametrize("options", HOWS)
-def test_files(scale, options):
-    symbol = roipool.roi_align(DATA, ROIS, (3, 2), scale, **how(*options))
-    loaded = mx.sym.load_json(symbol.tojson())
-    assert loaded.tojson() == symbol.tojson()
-    out = bound(loaded, maps(), regions()).forward()[0]
-    values = roipool.roi_align(maps(), regions(), (3, 2), scale, **how(*options))
-    np.testing.assert_array_equal(out.asnumpy(), values)
-
-
-def test_a_file_of_an_operator_that_is_not_known(capfd):
-    symbol = roipool.roi_align(DATA, ROIS, (3, 2), 0.5)
-    text = symbol.tojson().replace('"operator": "roi_align"', '"operator": "later"')
-    with pytest.raises(mx.MXNetError):
-        mx.sym.load_json(text).infer_shape(data=SHAPE, rois=(7, 5))
-    assert "a node has the operator later; roipool has " in capfd.readouterr().out
-
-
-def test_shapes_and_types():
-    symbol = roipool.roi_align(DATA, ROIS, (3, 2), 0.5)
-    assert symbol.infer_shape(data=SHAPE, rois=(7, 5))[1] == [(7, 5, 3, 2)]
-    assert symbol.infer_type(data="float16")[:2] == ([np.float16, np.float32], [np.float16])
-    with pytest.raises(mx.MXNetError, match=r"Provided = int32, inferred type = float32"):
-        symbol.infer_type(data="int32", rois="float32")
-
-
-class Net(mx.gluon.HybridBlock):
-    def __init__(self, pool):
-        super().__init__()
-        self.pool = pool
-        self.conv = mx.gluon.nn.Conv2D(8, 3, padding=1, in_channels=5)
-        self.dense = mx.gluon.nn.Dense(4, in_units=8 * 6)
-
-    def hybrid_forward(self, F, data, rois):
-        pool = self.pool or F.contrib.ROIAlign
-        return self.dense(pool(self.conv(data), rois, (3, 2), 0.5, 2))
-
-
-def step(net):
-    with mx.autograd.record():
-        out = net(array(maps()), array(regions()[:9]))
-        loss = (out * out).sum()
-    loss.backward()
-    return [out.asnumpy(), *(p.grad().asnumpy() for p in net.collect_params().values())]
-
-
-@pytest.mark.parametrize("mode", [None, {}, {"static_alloc": True, "static_shape": True}])
-@pytest.mark.filterwarnings("ignore:Cannot decide type")  # of what the file doesn't tell
-def test_hybrid_blocks(mode, tmp_path):
-    ours, theirs = Net(ROIAlign), Net(None)
-    theirs.initialize()
-    theirs.save_parameters(str(tmp_path / "weights"))
-    ours.load_parameters(str(tmp_path / "weights"))
-    if mode is not None:
-        ours.hybridize(**mode)
-    for _ in range(2):
-        for mine, its in zip(step(ours), step(theirs), strict=True):
-            np.testing.assert_allclose(mine, its, rtol=1e-3, atol=1e-4)
-    if mode is not None:
-        ours.export(str(tmp_path / "net"))
-        files = str(tmp_path / "net-symbol.json"), str(tmp_path / "net-0000.params")
-        loaded = mx.gluon.SymbolBlock.imports(files[0], ["data0", "data1"], files[1])
-        inputs = array(maps()), array(regions()[:9])
-        np.testing.assert_allclose(loaded(*inputs).asnumpy(), theirs(*inputs).asnumpy(), rtol=1e-4)
-
-
-def network(position_sensitive=False):
-    body = mx.sym.Convolution(DATA, kernel=(3, 3), num_filter=8, pad=(1, 1), name="conv")
-    aligned = mx.sym.contrib.ROIAlign(body, ROIS, (3, 2), 0.5, 2, aligned=True, name="first")
-    plain = mx.sym.contrib.ROIAlign(body, ROIS, (3, 2), 0.25, name="second", attr={"__mood__": "a"})
-    pooled = mx.sym.ROIPooling(body, ROIS, (3, 2), 0.5, name="third")
-    outputs = [aligned, plain, pooled]
-    if position_sensitive:
-        outputs.append(
-            mx.sym.contrib.ROIAlign(body, ROIS, (2, 2), 0.5, position_sensitive=True, name="fourth")
-        )
-    return mx.sym.Group(outputs)
-
-
-def ran(symbol):
-    rng = np.random.default_rng(0)
-    executor = symbol.simple_bind(mx.cpu(), data=(2, 5, 13, 11), rois=(9, 5))
-    for name, a in executor.arg_dict.items():
-        a[:] = regions()[:9] if name == "rois" else rng.standard_normal(a.shape)
-    executor.arg_dict["rois"][:, 3:] = executor.arg_dict["rois"][:, 1:3] + 7
-    outputs = executor.forward(is_train=True)
-    executor.backward([mx.nd.ones_like(out) for out in outputs])
-    gradients = (executor.grad_dict[name] for name in sorted(executor.grad_dict) if name != "rois")
-    return [a.asnumpy() for a in (*outputs, *gradients)]
-
-
-def test_a_converted_network():
-    symbol = network()
-    converted = convert(symbol)
-    for name in ("list_arguments", "list_outputs"):
-        assert getattr(converted, name)() == getattr(symbol, name)()
-    operators = {node["op"] for node in json.loads(converted.tojson())["nodes"]}
-    assert operators == {"null", "Convolution", "SwapAxis", "Custom"}
-    attributes = converted.attr_dict()
-    assert attributes["second"] == {"dim1": "0", "dim2": "0", "__mood__": "a"}
-    assert attributes["second_pool"] == {
-        "op_type": OPERATOR,
-        "operator": "roi_align",
-        "pooled_size": "(3, 2)",
-        "spatial_scale": "0.25",
-        "sampling_ratio": "-1",
-        "aligned": "False",
-        "__mood__": "a",
-    }
-    loaded = mx.sym.load_json(converted.tojson())
-    for ours, theirs in zip(ran(loaded), ran(symbol), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
-
-
-def test_what_is_position_sensitive_is_left_as_it_is():
-    converted = convert(network(position_sensitive=True))
-    left = [node for node in json.loads(converted.tojson())["nodes"] if "ROI" in node["op"]]
-    assert [node["name"] for node in left] == ["fourth"]
-    with pytest.raises(
-        NotImplementedError, match="position_sensitive is true; roipool has no such"
-    ):
-        ROIAlign(DATA, ROIS, (2, 2), 0.5, position_sensitive=True)
-
-
-def test_names():
-    pooled = ROIAlign(DATA, ROIS, (3, 2), 0.5, name="align5")
-    assert pooled.list_outputs() == ["align5_output"]
-    assert pooled.list_arguments() == ["data", "rois"]
-    assert ROIAlign(DATA, ROIS, (3, 2), 0.5).infer_shape(data=SHAPE, rois=(7, 5))[1]
 
 
 def test_the_port_takes_any_array():
@@ -389,27 +219,3 @@ def test_what_is_refused():
     x = leaf(maps())
     with mx.autograd.record(), pytest.raises(ValueError, match="out is given, but a derivative"):
         roipool.roi_align(x, regions()[:2], 2, out=mx.nd.empty((2, 5, 2, 2)))
-
-
-@pytest.fixture
-def centre():
-    with later_operator.centre() as operator:
-        yield operator
-
-
-def test_an_operator_that_comes_later(centre):
-    data, rois = maps(), regions()
-    values, of_data, of_rois = expected(data, rois, how(1, False))
-    call = centre.call((3, 2), SCALE, None, aligned=False)
-    x, r = leaf(data), leaf(rois)
-    with mx.autograd.record():
-        out = door_of(x).pool(centre, x, r, call, False, None)
-    out.backward()
-    symbol = door_of(DATA).pool(centre, DATA, ROIS, call, False, None)
-    executor = bound(mx.sym.load_json(symbol.tojson()), data, rois)
-    executor.forward(is_train=True)
-    executor.backward([mx.nd.ones(values.shape)])
-    grads = executor.grad_dict
-    for found in ((out, x.grad, r.grad), (*executor.outputs, grads["data"], grads["rois"])):
-        for ours, wanted in zip(found, (values, of_data, of_rois), strict=True):
-            assert_close(ours.asnumpy(), wanted)
