@@ -9,19 +9,21 @@ from rich.console import Console
 
 from benchmarks import machine, report
 from benchmarks.agreement import DisagreementError
-from benchmarks.contenders import FLOORS, importable
+from benchmarks.contenders import FLOORS, PEERS, importable
+from benchmarks.environments import python_of
 from benchmarks.processes import Contender
 from benchmarks.runs import measure
-from benchmarks.workloads import MAIN, WORKLOADS, Workload, chosen
+from benchmarks.workloads import GROUPS, MAIN, WORKLOADS, Workload, chosen
 
 Workloads = Annotated[
-    list[str], typer.Option(help=f"Repeatable: main, all, {', '.join(WORKLOADS)}.")
+    list[str], typer.Option(help=f"Repeatable: {', '.join([*GROUPS, *WORKLOADS])}.")
 ]
 Peers = Annotated[
     list[str],
     typer.Option(
         help="Repeatable: NAME=PYTHON, a peer that another Python has; NAME@THREADS, a contender "
-        "once more on so many threads; or both. Peers that this Python has run unasked."
+        "once more on so many threads; or both. Peers that this Python has, or that `make peers` "
+        "made an environment for, run unasked."
     ),
 ]
 Against = Annotated[str, typer.Option(help="The contender whose time is 1 in every ratio.")]
@@ -49,6 +51,10 @@ def main(
         raise typer.BadParameter(str(error)) from None
     about = {**machine.describe(), "threads": str(threads), "rounds": str(rounds)}
     console = Console(highlight=False)
+    left_out = [name for name in PEERS if name not in {c.name for c in contenders}]
+    if left_out:
+        about["left out"] = f"{', '.join(left_out)}; `make peers` installs what it can"
+        console.print(f"left out: {about['left out']}")
     results = measured(workloads, contenders, rounds, limit, console)
     about |= report.contenders(results)
     for name, value in about.items():
@@ -84,6 +90,8 @@ def measured(
 def lineup(peers: list[str], threads: int, against: str) -> list[Contender]:
     """The one to compare with, the rest of ours, every peer at hand or named, then the floors."""
     unasked = [Contender.parse(name, threads) for name in importable()]
+    made = [(name, python_of(name)) for name in PEERS if name not in importable()]
+    unasked += [Contender.parse(f"{name}={python}", threads) for name, python in made if python]
     named = [Contender.parse(peer, threads) for peer in peers]
     floors = [Contender.parse(name, threads) for name in FLOORS]
     found = {contender.name: contender for contender in (*unasked, *named, *floors)}

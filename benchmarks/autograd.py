@@ -14,8 +14,8 @@ Pool = Callable[[Case], Callable[[Tensor, Tensor], Tensor]]  # of (data, rois), 
 
 
 def modes(pool: Pool) -> list[Callable[[Case], Callable[[], tuple[Tensor, ...]]]]:
-    """The contender's forward, train and backward."""
-    return [partial(mode, pool) for mode in (_forward, _train, _backward)]
+    """The contender's forward, train, backward and backward_rois."""
+    return [partial(mode, pool) for mode in (_forward, _train, _backward, _backward_rois)]
 
 
 def _forward(pool: Pool, case: Case):
@@ -41,9 +41,17 @@ def _backward(pool: Pool, case: Case):
     return lambda: torch.autograd.grad(values, data, grad, retain_graph=True)
 
 
-def _tensors(case: Case) -> tuple[Tensor, Tensor]:
+def _backward_rois(pool: Pool, case: Case):
+    run, data, rois = pool(case), *_tensors(case)
+    grad, values = torch.from_numpy(case.grad), run(data, rois.requires_grad_())
+    return lambda: torch.autograd.grad(values, rois, grad, retain_graph=True)
+
+
+def _tensors(case: Case) -> tuple[Any, Tensor]:
+    """Features, a list of them where there are several levels, and rois."""
     torch.set_num_threads(case.threads)
-    return _as_tensor(case.data), torch.from_numpy(case.rois)
+    maps = [_as_tensor(data) for data in case.maps]
+    return maps if len(maps) > 1 else maps[0], torch.from_numpy(case.rois)
 
 
 def _as_tensor(array: np.ndarray) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.agreement import DisagreementError
+from benchmarks.agreement import DisagreementError, NoAnswerError
 from benchmarks.processes import ROOT, Contender
 from benchmarks.runs import Outcome, measure
 from benchmarks.workloads import MAIN, Workload, chosen
@@ -53,6 +53,9 @@ def judge(workload: Workload, pair: list[Contender], rounds: int, console: Conso
         with console.status(workload.name):
             try:
                 base, tree = measure(workload, pair, attempt, LIMIT)
+            except NoAnswerError as error:
+                console.print(f"{workload.name:20} {error}", soft_wrap=True)
+                return error.unsupported  # what the revision cannot do it has not done faster
             except DisagreementError as error:
                 console.print(f"[red]{error}[/]", soft_wrap=True)
                 return False

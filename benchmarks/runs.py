@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.agreement import DisagreementError, compare
+from benchmarks.agreement import DisagreementError, NoAnswerError, compare
 from benchmarks.processes import Contender, ContenderError, Worker
 from benchmarks.workloads import Workload
 
@@ -59,8 +59,8 @@ def measure(
 ) -> list[Outcome]:
     """Run the workload; the first contender is the one that all others are compared with.
 
-    Raises DisagreementError when a contender must compute what the first does, and doesn't, or
-    when the first fails: then nothing can be compared.
+    Raises DisagreementError when a contender must compute what the first does, and doesn't, and
+    NoAnswerError, which is one, when the first fails: then nothing can be compared.
     """
     outcomes = [Outcome(contender) for contender in contenders]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -76,9 +76,10 @@ def measure(
             except ContenderError as failed:
                 outcome.fail(failed)
             if not workers:
-                raise DisagreementError(
+                raise NoAnswerError(
                     f"{workload.name}: {outcome.contender.name} itself has "
-                    f"no answer: {outcome.failure}"
+                    f"no answer: {outcome.failure}",
+                    outcome.unsupported,
                 )
         _take_turns(workers, rounds, lambda text: tell(f"{workload.name}: {text}"))
     return outcomes
@@ -93,7 +94,9 @@ def _first_call(outcome: Outcome, worker: Worker, workload: Workload, folder: Pa
     if results is ours:
         return
     try:
-        outcome.agreement = compare(workload.mode, worker.hello["agrees"], ours, results)
+        outcome.agreement = compare(
+            workload.operator, workload.mode, worker.hello["agrees"], ours, results
+        )
     except DisagreementError as error:
         name = outcome.contender.name
         raise DisagreementError(f"{workload.name}: {name} disagrees: {error}") from None

@@ -22,9 +22,13 @@ class Workload:
     square: float = 0  # ... unless every region is a square of this side
     pooled_size: tuple[int, int] = (7, 7)
     spatial_scale: float = 1 / 16
-    mode: str = "forward"  # or "train": forward with argmax, then backward; or "backward" alone
+    # Or "train": forward, then backward; "backward" alone; "backward_rois": gradients of the boxes.
+    mode: str = "forward"
     dtype: str = "float32"
     channels_last: bool = False
+    operator: str = "roi_pool"
+    options: tuple[tuple[str, int | bool], ...] = ()  # of the operator, by its own names
+    levels: int = 1  # each further one half as high and wide; regions on that of their size
 
     def __str__(self) -> str:
         maps, pooled = ("x".join(map(str, sizes)) for sizes in (self.maps, self.pooled_size))
@@ -36,23 +40,35 @@ class Workload:
             if self.regions > 1
             else "region"
         )
+        options = "".join(f" {name}={value}" for name, value in self.options)
+        levels = f" and {self.levels - 1} further levels" if self.levels > 1 else ""
         return (
-            f"{self.mode} of {maps} {self.dtype}{layout}, {self.regions:,} {kind} to {pooled}, "
-            f"scale {self.spatial_scale:g}"
+            f"{self.operator}{options}, {self.mode} of {maps} {self.dtype}{layout}{levels}, "
+            f"{self.regions:,} {kind} to {pooled}, scale {self.spatial_scale:g}"
         )
+
+    @property
+    def scales(self) -> list[float]:
+        """Of each level."""
+        return [self.spatial_scale / 2**level for level in range(self.levels)]
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the arrays as .npy; return what a worker needs to load them."""
         rng = np.random.default_rng(SEED)
-        data = _features(rng, self.maps, self.dtype)
-        if self.channels_last:
-            data = np.ascontiguousarray(data.transpose(0, 2, 3, 1))
-        np.save(folder / "data.npy", data)
-        np.save(folder / "rois.npy", _boxes(rng, self))
+        n, c, h, w = self.maps
+        for level in range(self.levels):
+            data = _features(rng, (n, c, -(-h // 2**level), -(-w // 2**level)), self.dtype)
+            if self.channels_last:
+                data = np.ascontiguousarray(data.transpose(0, 2, 3, 1))
+            np.save(folder / f"data_{level}.npy", data)
+        rois = _boxes(rng, self)
+        if self.levels > 1:
+            rois[:, 0] += n * _level_of(rois, self.levels)
+        np.save(folder / "rois.npy", rois)
         if self.mode != "forward":
             shape = (self.regions, self.maps[1], *self.pooled_size)
             np.save(folder / "grad.npy", rng.standard_normal(shape, np.float32))
-        return {**asdict(self), "folder": str(folder)}
+        return {**asdict(self), "scales": self.scales, "folder": str(folder)}
 
 
 def _features(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -80,11 +96,43 @@ def _boxes(rng: np.random.Generator, workload: Workload) -> np.ndarray:
     return rois
 
 
+def _level_of(rois: np.ndarray, levels: int) -> np.ndarray:
+    """The level of each region, from 0: that of Feature Pyramid Networks, whose levels 2 to 5 are
+    these four. A region of 224 x 224 pixels has level 4, one of half the side the level below.
+    """
+    areas = (rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])
+    steps = [224**2 * 4.0**k * (1 - 2.0**-20) for k in range(-1, levels - 2)]
+    return np.sum([areas >= step for step in steps], axis=0)
+
+
 _FAST_RCNN = Workload("fast_rcnn", (1, 512, 38, 63), 2000, (600, 1000), smallest=20)
 _TRAIN = replace(_FAST_RCNN, name="train", maps=(2, 512, 38, 63), regions=128, mode="train")
 _FPN = Workload("fpn", (1, 256, 200, 336), 1000, (800, 1333), smallest=16, spatial_scale=1 / 4)
 _SMALL = Workload("small", (1, 256, 50, 50), 1, (800, 800), smallest=16)
 _AREA = Workload("area", (1, 64, 512, 512), 4000, (512, 512), spatial_scale=1.0)
+_SAMPLED = (("sampling_ratio", 2), ("aligned", True))
+_ADAPTIVE = (("sampling_ratio", 0), ("aligned", True))
+_UNALIGNED = (("sampling_ratio", 2), ("aligned", False))  # as torchvision's MultiScaleRoIAlign
+
+
+def _aligned() -> Iterable[Workload]:
+    """The same data and regions for roi_align."""
+
+    def of(workload: Workload, name: str = "", **changed: Any) -> Workload:
+        changed = {"options": _SAMPLED, "name": f"align_{name or workload.name}"} | changed
+        return replace(workload, operator="roi_align", **changed)
+
+    for workload in (_FAST_RCNN, _FPN):
+        yield of(workload)
+        yield of(workload, f"{workload.name}_adaptive", options=_ADAPTIVE)
+    yield of(_FAST_RCNN, "fast_rcnn_backward", mode="backward")
+    yield of(_FAST_RCNN, "fast_rcnn_adaptive_backward", mode="backward", options=_ADAPTIVE)
+    yield of(_FAST_RCNN, "fast_rcnn_backward_rois", mode="backward_rois")
+    yield of(_TRAIN)
+    yield of(_FPN, "fpn_train", regions=512, mode="train")
+    for count in (1, 8):
+        yield of(_SMALL, f"small_{count}", regions=count)
+    yield replace(of(_FPN), name="pyramid", levels=4, options=_UNALIGNED)
 
 
 def _all() -> Iterable[Workload]:
@@ -108,16 +156,21 @@ def _all() -> Iterable[Workload]:
     for h, w, regions in ((1, 1, 2000), (3, 5, 2000), (14, 14, 500), (28, 28, 125)):
         yield replace(_FAST_RCNN, name=f"pooled_{h}x{w}", pooled_size=(h, w), regions=regions)
 
+    yield from _aligned()
+
 
 WORKLOADS = {workload.name: workload for workload in _all()}
-MAIN = ["fast_rcnn", "fast_rcnn_backward", "train", "fpn", "fpn_train", "small_1", "small_8"]
+POOL = ["fast_rcnn", "fast_rcnn_backward", "train", "fpn", "fpn_train", "small_1", "small_8"]
+ALIGN = [name for name, workload in WORKLOADS.items() if workload.operator == "roi_align"]
+MAIN = [*POOL, *ALIGN]
+GROUPS = {"main": MAIN, "all": list(WORKLOADS), "roi_pool": POOL, "roi_align": ALIGN}
 
 
 def chosen(names: Iterable[str]) -> list[Workload]:
-    """The workloads of these names; "main" and "all" stand for several."""
-    groups = {"main": MAIN, "all": list(WORKLOADS)}
-    wanted = [name for given in names for name in groups.get(given, (given,))]
+    """The workloads of these names; those of GROUPS stand for several."""
+    wanted = [name for given in names for name in GROUPS.get(given, (given,))]
     unknown = [name for name in wanted if name not in WORKLOADS]
     if unknown:
-        raise ValueError(f"no workload {unknown[0]!r}; there are {', '.join(WORKLOADS)}, main, all")
+        known = ", ".join([*WORKLOADS, *GROUPS])
+        raise ValueError(f"no workload {unknown[0]!r}; there are {known}")
     return [WORKLOADS[name] for name in dict.fromkeys(wanted)]

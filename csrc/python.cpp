@@ -2,6 +2,7 @@
 #include <cxxabi.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -10,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "align_taps.h"
 #include "call.h"
 #include "geometry.h"
 #include "isa.h"
@@ -31,6 +33,10 @@ using EdgeArray = nb::ndarray<const int32_t, nb::ndim<3>, nb::device::cpu, nb::c
 using RoisArray = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
 using IntOutput = nb::ndarray<int32_t, nb::device::cpu, nb::c_contig>;
 
+// As geometry.Maps.
+using MapsTuple = std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>,
+                             std::vector<std::pair<double, double>>>;
+
 bool max_bins_py(RoisArray rois, const std::tuple<int64_t, int64_t, int64_t, int64_t>& data_shape,
                  double spatial_scale, bool in_double, IntOutput image, IntOutput rows,
                  IntOutput cols) {
@@ -47,6 +53,42 @@ bool max_bins_py(RoisArray rois, const std::tuple<int64_t, int64_t, int64_t, int
        image.data(),
        rows.data(),
        cols.data()});
+}
+
+// Taps in the order of geometry.Taps, in arrays of one owner; and whether every row is a region.
+nb::tuple align_taps_py(RoisArray rois, const MapsTuple& maps,
+                        const std::pair<int64_t, int64_t>& pooled_size, bool in_double,
+                        bool sums_in_double, int64_t sampling_ratio, bool aligned, int threads) {
+  const auto& [images, heights, widths, scales] = maps;
+  AlignTaps call{
+      {rois.data(), rois.itemsize() == 8, int64_t(rois.shape(0)), rois.stride(0), rois.stride(1)},
+      in_double,
+      sums_in_double,
+      {},
+      pooled_size.first,
+      pooled_size.second,
+      sampling_ratio,
+      aligned,
+      threads_or_default(threads)};
+  for (std::size_t i = 0; i < images.size(); ++i)
+    call.maps.push_back({images[i], heights[i], widths[i], scales[i].first, scales[i].second});
+  auto* const found = new AlignedTaps(align_taps(call));
+  const nb::capsule owner(found, [](void* p) noexcept { delete static_cast<AlignedTaps*>(p); });
+  const auto array = [&](auto& values, std::initializer_list<std::size_t> shape) {
+    using Value = std::remove_reference_t<decltype(values[0])>;
+    return nb::cast(nb::ndarray<nb::numpy, Value>(values.data(), shape, owner));
+  };
+  const auto weight = [&](AxisTaps& axis) {
+    return sums_in_double ? array(axis.wide_weight, {axis.pixel.size()})
+                          : array(axis.weight, {axis.pixel.size()});
+  };
+  const std::size_t count = found->image.size();
+  AxisTaps &y = found->y, &x = found->x;
+  return nb::make_tuple(array(found->image, {count}), weight(y), weight(x),
+                        array(y.taps, {count, std::size_t(pooled_size.first), 2}),
+                        array(y.pixel, {y.pixel.size()}),
+                        array(x.taps, {count, std::size_t(pooled_size.second), 2}),
+                        array(x.pixel, {x.pixel.size()}), found->all_regions);
 }
 
 // Without the GIL while it lives. A thread that comes back while the interpreter ends is unwound by
@@ -206,6 +248,10 @@ NB_MODULE(_core, m) {
         "in_double"_a, "image"_a.noconvert(), "rows"_a.noconvert(), "cols"_a.noconvert(),
         "Fills image, rows and cols as geometry.max_bins does, from float32 or float64 rois;\n"
         "returns whether every row is a region.");
+  m.def("align_taps", &align_taps_py, "rois"_a.noconvert(), "maps"_a, "pooled_size"_a,
+        "in_double"_a, "sums_in_double"_a, "sampling_ratio"_a, "aligned"_a, "threads"_a = 0,
+        "The fields of geometry.Taps as geometry.align_taps gives them, without taps of weight 0,\n"
+        "from float32 or float64 rois; and whether every row is a region.");
   m.def("run", &run_py, "kernel"_a, "dtype"_a, "inputs"_a, "results"_a, "threads"_a = 0,
         "Runs a kernel on arrays in the order of kernels.py; feature maps may be a list of them.\n"
         "Returns False when an argmax lies outside its map.");

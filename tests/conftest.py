@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import roipool
+from doors import DOORS
 from roipool import memory
 
 _empty = np.empty
@@ -35,3 +36,9 @@ def threads():
     before = roipool.get_num_threads()
     yield roipool.set_num_threads
     roipool.set_num_threads(before)
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes a `door` runs at every door there is."""
+    if "door" in metafunc.fixturenames:
+        metafunc.parametrize("door", DOORS, ids=[door.name for door in DOORS])

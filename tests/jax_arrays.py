@@ -8,7 +8,8 @@ import numpy as np
 
 from cases import normal_maps, odd_boxes, random_boxes
 from roipool import geometry
-from roipool.doors.jax import kernels
+from roipool.doors.jax import lax_max, primitives
+from roipool.kernels import KERNELS
 
 DEVICES = 8
 jax.config.update("jax_num_cpu_devices", DEVICES)  # before the first array
@@ -21,8 +22,21 @@ def wide(dtype):
 
 def in_lax(data, rois, pooled_size, scale=1.0, chunk=2**22):
     """Values and positions as on a platform that has no native core."""
-    bins = geometry.max_bins(jnp, rois, data.shape, pooled_size, scale, data.dtype)
-    return kernels.pool(data, *bins, argmax=True, chunk=chunk)
+    maps = geometry.maps_of([data.shape], [(scale, scale)])
+    bins = geometry.max_bins(jnp, rois, maps, pooled_size, data.dtype)
+    return lax_max.pool([data], *bins, argmax=True, chunk=chunk)
+
+
+def gather(data, argmax, image):
+    """The value at each argmax."""
+    known = {"data": [data], "argmax": argmax, "image": image}
+    return primitives.bind(KERNELS["max_read"], known)[0]
+
+
+def scatter(grad, argmax, image, *, data_shape):
+    """Each gradient added at its argmax."""
+    known = {"pooled": grad, "argmax": argmax, "image": image}
+    return primitives.bind(KERNELS["max_add"], known, (tuple(data_shape),))[0][0]
 
 
 def some_maps(shape=(2, 5, 13, 11), dtype=np.float32, seed=0):

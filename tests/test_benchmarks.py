@@ -13,12 +13,13 @@ pytest.importorskip("typer")
 from benchmarks import __main__ as command
 from benchmarks import check, runs
 from benchmarks.agreement import DisagreementError
-from benchmarks.contenders import Case
+from benchmarks.contenders import LIBRARIES, Case
 from benchmarks.processes import Contender
-from benchmarks.workloads import MAIN, WORKLOADS, Workload, chosen
+from benchmarks.workloads import ALIGN, MAIN, WORKLOADS, Workload, chosen
 from rich.console import Console
 
 TINY = Workload("tiny", (2, 3, 20, 30), 5, (320, 480), smallest=20)
+ALIGNED = replace(TINY, operator="roi_align", options=(("sampling_ratio", 2), ("aligned", False)))
 ROIPOOL = Contender("roipool", "benchmarks.contenders.roipool", threads=1)
 
 
@@ -38,6 +39,14 @@ def variant(tmp_path, monkeypatch):
         return Contender("variant", "written_variant", threads=1)
 
     return write
+
+
+EVERY_ALIGN = {
+    "adaptive": replace(ALIGNED, options=(("sampling_ratio", 0), ("aligned", True))),
+    **{mode: replace(ALIGNED, mode=mode) for mode in ("forward", "train", "backward")},
+    "backward_rois": replace(ALIGNED, mode="backward_rois"),
+    "pyramid": replace(ALIGNED, maps=(1, 3, 80, 120), spatial_scale=1 / 4, levels=3),
+}
 
 
 def outcome_of(contender: Contender, mode: str = "forward", limit: float = 30) -> runs.Outcome:
@@ -93,6 +102,20 @@ def test_tensors_give_the_same_bits(tiny):
     outcome = runs.measure(tiny, [ROIPOOL, door], rounds=1, limit=30)[1]
     assert not outcome.failure
     assert outcome.agreement == "bit for bit"
+
+
+@pytest.mark.parametrize("tiny", EVERY_ALIGN.values(), ids=EVERY_ALIGN)
+@pytest.mark.parametrize("name", ["roipool_out", "roipool_torch", "roipool_jax"])
+def test_doors_agree_to_rounding(tiny, name):
+    if not importlib.util.find_spec(LIBRARIES[name]):
+        pytest.skip("not installed")
+    door = Contender(name, f"benchmarks.contenders.{name}", threads=1)
+    outcome = runs.measure(tiny, [ROIPOOL, door], rounds=1, limit=60)[1]
+    if name == "roipool_out" and tiny.mode == "backward_rois":
+        assert outcome.unsupported  # it fills no memory
+        return
+    assert not outcome.failure
+    assert outcome.agreement
 
 
 @pytest.mark.parametrize(
@@ -154,6 +177,36 @@ def test_check_fails_on_a_slower_tree_only(variant):
     quiet = Console(quiet=True)
     assert not check.judge(TINY, [ROIPOOL, slow], 1, quiet)
     assert check.judge(TINY, [slow, ROIPOOL], 1, quiet)
+
+
+def test_check_leaves_out_what_the_revision_has_not(variant):
+    older = variant("def of(case): raise UnsupportedError('no roi_align')\nforward = of")
+    assert check.judge(ALIGNED, [older, ROIPOOL], 1, Console(quiet=True))
+    broken = variant("def forward(case): return 1 / 0")
+    assert not check.judge(ALIGNED, [broken, ROIPOOL], 1, Console(quiet=True))
+
+
+@pytest.mark.parametrize("name", ALIGN)
+def test_roi_align_is_measured_on_what_roi_pool_is(tmp_path, name):
+    workload = WORKLOADS[name]
+    other = WORKLOADS.get(
+        name.removeprefix("align_").replace("_adaptive", "").removesuffix("_rois")
+    )
+    if other is not None:
+        same = {field: getattr(other, field) for field in ("maps", "regions", "image", "smallest")}
+        assert replace(workload, **same) == workload
+    assert str(workload).startswith("roi_align sampling_ratio=")
+
+
+def test_the_pyramid(tmp_path):
+    case = Case.load({**WORKLOADS["pyramid"].save(tmp_path), "threads": 1})
+    sides = [data.shape for data in case.maps]
+    assert sides == [(1, 256, h, w) for h, w in ((200, 336), (100, 168), (50, 84), (25, 42))]
+    assert case.scales == [1 / 4, 1 / 8, 1 / 16, 1 / 32]
+    side = np.sqrt((case.rois[:, 3] - case.rois[:, 1]) * (case.rois[:, 4] - case.rois[:, 2]))
+    level = np.clip(np.floor(4 + np.log2(side / 224) + 1e-6), 2, 5) - 2
+    np.testing.assert_array_equal(case.rois[:, 0], level)
+    assert np.bincount(level.astype(int)).min() > 50
 
 
 @pytest.mark.parametrize("name", ["small_8", "train", "batch_8", "channels_last", "int8"])

@@ -15,7 +15,7 @@ from cases import DTYPES, FLOATS, NAMES, assert_same_bits, normal_maps, odd_boxe
 from cases import random_boxes as boxes
 from jax_arrays import in_lax, some_boxes, some_maps, wide
 from roipool import _core, reference
-from roipool.doors.jax import kernels
+from roipool.doors.jax import lax_max, lax_walks
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=NAMES)
 each_float = pytest.mark.parametrize("dtype", FLOATS, ids=NAMES[:4])
@@ -78,7 +78,7 @@ def test_gradients_as_the_definition(dtype, scatter):
         arrays = [jnp.asarray(a) for a in (grad, argmax, rois)]
         if scatter is None:
             image = jnp.where(arrays[2][:, 0] < 0, -1, arrays[2][:, 0]).astype(int)
-            found = jax.jit(partial(kernels.scatter, data_shape=data.shape))(*arrays[:2], image)
+            found = jax.jit(partial(lax_max.scatter, data_shape=data.shape))(*arrays[:2], image)
             assert_same_bits(np.asarray(found), expected)
             return
         assert_same_bits(np.asarray(scatter(*arrays, data.shape)), expected)
@@ -163,7 +163,7 @@ def test_a_wrong_argmax_that_cannot_be_looked_at_adds_nothing():
     compiled = jax.jit(roipool.roi_pool_backward, static_argnums=3)(grad, argmax, rois, shape)
     assert compiled.tolist() == [[[[0, 0], [0, 1]]]]
     assert jnp.array_equal(
-        kernels.scatter(grad, argmax, jnp.asarray([0]), data_shape=shape), compiled
+        lax_max.scatter(grad, argmax, jnp.asarray([0]), data_shape=shape), compiled
     )
 
 
@@ -171,17 +171,17 @@ def test_more_pixels_than_one_index_counts(monkeypatch):
     data, rois = some_maps(), some_boxes()
     values, argmax = roipool.roi_pool(data, rois, 3, return_argmax=True)
     image = jnp.maximum(rois[:, 0], -1).astype(int)
-    gathered = kernels.gather(data, argmax, image)
-    scattered = kernels.scatter(values, argmax, image, data_shape=data.shape)
-    monkeypatch.setattr(kernels, "COUNTED", 1000)  # of 1,430 pixels, 715 of each image
-    assert jnp.array_equal(kernels.gather(data, argmax, image), gathered)
-    assert jnp.array_equal(kernels.scatter(values, argmax, image, data_shape=data.shape), scattered)
+    gathered = lax_max.gather(data, argmax, image)
+    scattered = lax_max.scatter(values, argmax, image, data_shape=data.shape)
+    monkeypatch.setattr(lax_walks, "COUNTED", 1000)  # of 1,430 pixels, 715 of each image
+    assert jnp.array_equal(lax_max.gather(data, argmax, image), gathered)
+    assert jnp.array_equal(lax_max.scatter(values, argmax, image, data_shape=data.shape), scattered)
     assert jnp.array_equal(gathered, values)
-    monkeypatch.setattr(kernels, "COUNTED", 100)
+    monkeypatch.setattr(lax_walks, "COUNTED", 100)
     with pytest.raises(ValueError, match=r"jax.lax indexes fewer than 2\*\*31 pixels"):
         in_lax(data, rois, (3, 3))
     with pytest.raises(ValueError, match=r"the map has shape \(2, 5, 13, 11\); jax.lax indexes"):
-        kernels.gather(data, argmax, image)
+        lax_max.gather(data, argmax, image)
 
 
 def lowered(platform):
@@ -206,7 +206,7 @@ def test_memory_in_lax_is_a_few_results():
     image = jax.ShapeDtypeStruct((2000,), jnp.int32)
     argmax = jax.ShapeDtypeStruct(pooled.shape, jnp.int32)
     forward = jax.jit(partial(in_lax, pooled_size=(7, 7), scale=1 / 16)).lower(data, rois)
-    backward = jax.jit(partial(kernels.scatter, data_shape=data.shape)).lower(pooled, argmax, image)
+    backward = jax.jit(partial(lax_max.scatter, data_shape=data.shape)).lower(pooled, argmax, image)
     result = 4 * pooled.size
     for program, arrays in ((forward, 2), (backward, 2)):
         memory = program.compile().memory_analysis()

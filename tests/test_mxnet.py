@@ -93,7 +93,7 @@ def beside_mxnet(mxnet_python, tmp_path):
     if python_311() != sys.executable:
         pytest.skip("the core is built for another Python than MXNet's")
     (tmp_path / "roipool").mkdir()
-    for path in [*(ROOT / "src" / "roipool").iterdir(), Path(_core.__file__)]:
+    for path in {*(ROOT / "src" / "roipool").iterdir(), Path(_core.__file__)}:
         (tmp_path / "roipool" / path.name).symlink_to(path)
 
     def run(*arguments):

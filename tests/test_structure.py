@@ -62,16 +62,19 @@ ALLOWED = {
     "geometry/regions": set(),
     "geometry/taps": GEOMETRY,
     "memory": {"_core"},
+    "onnx_nodes": {"descriptions", "geometry"},
     "native": {"_core", "descriptions", "geometry", "kernels", "memory", "rois"},
     "threads": {"_core"},
+    "windows": {"geometry", "kernels"},
     "doors/__init__": {"checks", "doors"},
     **{door: {*COMMON, *files_of(door)} for door in DOORS},
     "doors/dlpack": {*COMMON, "doors.numpy"},
 }
 for door in DOORS:
     if door.startswith("doors/dask/"):  # its chunks are NumPy arrays
-        ALLOWED[door] |= {"doors", "doors.numpy"}
-for _name in ("doors/mxnet/__init__", "doors/mxnet/recording"):  # over NumPy's arrays too
+        ALLOWED[door] |= {"doors", "doors.numpy", "windows"}
+ALLOWED["doors/spox"].add("onnx_nodes")
+for _name in ("doors/mxnet/__init__", "doors/mxnet/derivatives"):  # over NumPy's arrays too
     ALLOWED[_name].add("doors.numpy")
 
 

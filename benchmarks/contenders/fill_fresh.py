@@ -1,6 +1,6 @@
 """A floor: a new array of the result's size is filled, as whoever returns one must at least.
 
-For training the result is all that is written: values, argmax and gradient.
+For training the result is all that is written: values, argmax where there is one, and gradient.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +17,15 @@ WORTH_THREADS = 2**20  # bytes; below, waking threads costs more than it saves
 
 def arrays_of(case: Case, mode: str) -> list[np.ndarray]:
     """As bytes, which NumPy fills fastest (with memset)."""
-    count, itemsize = int(np.prod(case.result_shape)), case.data.itemsize
-    values, argmax, gradient = count * itemsize, count * 4, case.data.nbytes
-    needed = {"forward": [values], "backward": [gradient], "train": [values, argmax, gradient]}
+    count, itemsize = int(np.prod(case.result_shape)), case.maps[0].itemsize
+    values, gradient = count * itemsize, sum(data.nbytes for data in case.maps)
+    argmax = [count * 4] if case.operator == "roi_pool" else []
+    needed = {
+        "forward": [values],
+        "backward": [gradient],
+        "backward_rois": [case.rois.nbytes],
+        "train": [values, *argmax, gradient],
+    }
     return [np.empty(size, np.uint8) for size in needed[mode]]
 
 
@@ -43,4 +49,6 @@ def _fill(mode: str, case: Case):
     return lambda: fill(arrays_of(case, mode))
 
 
-forward, train, backward = (partial(_fill, mode) for mode in ("forward", "train", "backward"))
+forward, train, backward, backward_rois = (
+    partial(_fill, mode) for mode in ("forward", "train", "backward", "backward_rois")
+)

@@ -5,7 +5,7 @@ from functools import partial
 from benchmarks.contenders import Case
 from benchmarks.contenders.fill_fresh import ABOUT, AGREES, arrays_of, filler
 
-__all__ = ["ABOUT", "AGREES", "backward", "forward", "train"]
+__all__ = ["ABOUT", "AGREES", "backward", "backward_rois", "forward", "train"]
 
 
 def _fill(mode: str, case: Case):
@@ -14,4 +14,6 @@ def _fill(mode: str, case: Case):
     return lambda: fill(arrays)
 
 
-forward, train, backward = (partial(_fill, mode) for mode in ("forward", "train", "backward"))
+forward, train, backward, backward_rois = (
+    partial(_fill, mode) for mode in ("forward", "train", "backward", "backward_rois")
+)

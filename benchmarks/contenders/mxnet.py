@@ -1,4 +1,4 @@
-"""MXNet's ROIPooling, whose engine is asynchronous."""
+"""MXNet's ROIPooling and contrib.ROIAlign, whose engine is asynchronous."""
 
 import numpy as np
 
@@ -7,15 +7,31 @@ from benchmarks.contenders import Case
 np.bool = bool  # MXNet 1.9.1 asks for it, and NumPy 1.24 took it away
 import mxnet as mx  # noqa: E402
 
-ABOUT = f"{mx.__version__}; its forward always keeps the argmax"
+ABOUT = f"{mx.__version__}; its ROIPooling always keeps the argmax"
 AGREES = "bits"
 
 
 def _pool(case: Case):
     case.refuse_all_but_plain_float32()
+    call = case.only(roi_pool=_roi_pool, roi_align=_roi_align)
     data, rois = mx.nd.array(case.data), mx.nd.array(case.rois)
     mx.nd.waitall()
-    return data, lambda: mx.nd.ROIPooling(data, rois, case.pooled_size, case.spatial_scale)
+    return data, lambda: call(case, data, rois)
+
+
+def _roi_pool(case: Case, data, rois):
+    return mx.nd.ROIPooling(data, rois, case.pooled_size, case.spatial_scale)
+
+
+def _roi_align(case: Case, data, rois):
+    return mx.nd.contrib.ROIAlign(
+        data,
+        rois,
+        case.pooled_size,
+        case.spatial_scale,
+        sample_ratio=case.options["sampling_ratio"] or -1,
+        aligned=case.options["aligned"],
+    )
 
 
 def forward(case: Case):

@@ -1,9 +1,11 @@
-"""OpenVINO's ROIPooling, method max: forward only.
+"""OpenVINO's ROIPooling, method max, and ROIAlign: forward only.
 
 Its bins differ from everyone else's in about 1 of 10,000 values.
 """
 
 import sys
+
+import numpy as np
 
 from benchmarks.contenders import Case
 
@@ -17,15 +19,14 @@ AGREES = "counted"
 
 def forward(case: Case):
     case.refuse_all_but_plain_float32()
-    arrays = (case.data, case.rois)
-    inputs = [opset13.parameter(array.shape, openvino.Type.f32) for array in arrays]
-    node = opset13.roi_pooling(*inputs, case.pooled_size, case.spatial_scale, "max")
+    arrays, node = case.only(roi_pool=_roi_pooling, roi_align=_roi_align)(case)
+    inputs = [opset13.parameter(array.shape, array.dtype) for array in arrays]
     properties = {
         "INFERENCE_NUM_THREADS": case.threads,
         "INFERENCE_PRECISION_HINT": "f32",  # else it may round to bfloat16
         "PERFORMANCE_HINT": "LATENCY",
     }
-    model = openvino.compile_model(openvino.Model([node], inputs), "CPU", properties)
+    model = openvino.compile_model(openvino.Model([node(*inputs)], inputs), "CPU", properties)
     request = model.create_infer_request()
     for i, array in enumerate(arrays):
         request.set_input_tensor(i, openvino.Tensor(array, shared_memory=True))
@@ -36,3 +37,27 @@ def forward(case: Case):
         return (request.get_output_tensor().data,)
 
     return run
+
+
+def _roi_pooling(case: Case):
+    def node(data, rois):
+        return opset13.roi_pooling(data, rois, case.pooled_size, case.spatial_scale, "max")
+
+    return (case.data, case.rois), node
+
+
+def _roi_align(case: Case):
+    def node(data, boxes, images):
+        return opset13.roi_align(
+            data,
+            boxes,
+            images,
+            *case.pooled_size,
+            case.options["sampling_ratio"],
+            case.spatial_scale,
+            "avg",
+            "half_pixel_for_nn" if case.options["aligned"] else "asymmetric",
+        )
+
+    boxes = np.ascontiguousarray(case.rois[:, 1:])
+    return (case.data, boxes, case.rois[:, 0].astype(np.int32)), node

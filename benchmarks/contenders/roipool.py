@@ -1,36 +1,81 @@
-"""roipool on NumPy arrays."""
+"""roipool on NumPy arrays: any operator by its public functions' names."""
+
+import inspect
+from functools import partial
 
 import roipool
-from benchmarks.contenders import Case
+from benchmarks.contenders import Case, UnsupportedError
 from roipool import _core
 
 ABOUT = f"{roipool.__version__} ({_core.isa()})"
 AGREES = "bits"
 
 
-def pool(case: Case, return_argmax: bool, **options):
-    return roipool.roi_pool(
-        case.data,
-        case.rois,
-        case.pooled_size,
-        case.spatial_scale,
-        return_argmax=return_argmax,
-        **options,
+def of(case: Case, suffix: str = ""):
+    """The operator's public function, or that of a gradient of it."""
+    name = case.operator + suffix
+    if not hasattr(roipool, name):
+        raise UnsupportedError(f"no {name}")
+    return getattr(roipool, name)
+
+
+def finds(case: Case) -> bool:
+    """Whether it finds positions, which its gradient reads."""
+    return "return_argmax" in inspect.signature(of(case)).parameters
+
+
+def several(case: Case, arrays: list):
+    """A list where there are several levels, else the only array."""
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def pooling(case: Case, positions: bool = False):
+    """What gives values of (data, rois), and positions where asked for and found."""
+    found = {"return_argmax": positions} if finds(case) else {}
+    scale = several(case, case.scales)
+    return partial(
+        of(case), pooled_size=case.pooled_size, spatial_scale=scale, **case.options, **found
     )
 
 
+def differentiating(case: Case):
+    """What gives the gradient for the features; positions are for what finds some."""
+    function, shape = of(case, "_backward"), several(case, [data.shape for data in case.maps])
+    if finds(case):
+        return lambda argmax, **more: function(case.grad, argmax, case.rois, shape, **more)
+    how = case.options | {"spatial_scale": several(case, case.scales)}
+    return lambda _, **more: function(case.grad, case.rois, shape, **how, **more)
+
+
 def forward(case: Case):
-    return lambda: (pool(case, return_argmax=False),)
+    pool, data = pooling(case), several(case, case.maps)
+    return lambda: (pool(data, case.rois),)
 
 
 def train(case: Case):
+    positions = finds(case)
+    pool, gradient = pooling(case, positions), differentiating(case)
+    data = several(case, case.maps)
+
     def run():
-        values, argmax = pool(case, return_argmax=True)
-        return values, roipool.roi_pool_backward(case.grad, argmax, case.rois, case.data.shape)
+        found = pool(data, case.rois)
+        values, argmax = found if positions else (found, None)
+        return values, gradient(argmax)
 
     return run
 
 
 def backward(case: Case):
-    _, argmax = pool(case, return_argmax=True)
-    return lambda: (roipool.roi_pool_backward(case.grad, argmax, case.rois, case.data.shape),)
+    gradient, argmax = differentiating(case), argmax_of(case)
+    return lambda: (gradient(argmax),)
+
+
+def argmax_of(case: Case):
+    """The positions, of what finds some."""
+    return pooling(case, True)(several(case, case.maps), case.rois)[1] if finds(case) else None
+
+
+def backward_rois(case: Case):
+    function, scale = of(case, "_backward_rois"), several(case, case.scales)
+    data = several(case, case.maps)
+    return lambda: (function(case.grad, data, case.rois, scale, **case.options),)

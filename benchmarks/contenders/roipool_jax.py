@@ -5,6 +5,7 @@ import numpy as np
 
 import roipool
 from benchmarks.contenders import Case, UnsupportedError
+from benchmarks.contenders.roipool import of, pooling, several
 from roipool import _core
 
 ABOUT = (
@@ -15,20 +16,30 @@ AGREES = "bits"
 
 
 def forward(case: Case):
-    return _looped(lambda data, rois: (_pool(case, data, rois),), *_arrays(case))
+    pool = pooling(case)
+    return _looped(lambda data, rois: (pool(data, rois),), *_arrays(case))
 
 
 def train(case: Case):
+    pool = pooling(case)
+
     def run(data, rois, grad):
-        values, backward = jax.vjp(lambda data: _pool(case, data, rois), data)
+        values, backward = jax.vjp(lambda data: pool(data, rois), data)
         return values, *backward(grad)
 
     return _looped(run, *_arrays(case), jax.device_put(case.grad))
 
 
 def backward(case: Case):
-    data, rois = _arrays(case)
-    _, run = jax.vjp(lambda data: _pool(case, data, rois), data)
+    pool, (data, rois) = pooling(case), _arrays(case)
+    _, run = jax.vjp(lambda data: pool(data, rois), data)
+    return _looped(run, jax.device_put(case.grad))
+
+
+def backward_rois(case: Case):
+    of(case, "_backward_rois")  # or values do not move with them
+    pool, (data, rois) = pooling(case), _arrays(case)
+    _, run = jax.vjp(lambda rois: pool(data, rois), rois)
     return _looped(run, jax.device_put(case.grad))
 
 
@@ -49,11 +60,7 @@ def _looped(run, *arrays):
     return call
 
 
-def _pool(case: Case, data, rois):
-    return roipool.roi_pool(data, rois, case.pooled_size, case.spatial_scale)
-
-
 def _arrays(case: Case):
-    if not case.data.flags.c_contiguous:
+    if not case.maps[0].flags.c_contiguous:
         raise UnsupportedError("no channels-last features: JAX copies them")
-    return jax.device_put(case.data), jax.device_put(case.rois)
+    return several(case, [jax.device_put(data) for data in case.maps]), jax.device_put(case.rois)

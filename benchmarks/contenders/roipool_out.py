@@ -2,36 +2,37 @@
 
 import numpy as np
 
-import roipool
 from benchmarks.contenders import Case
 from benchmarks.contenders.roipool import ABOUT as VERSION
 from benchmarks.contenders.roipool import AGREES as AGREES
-from benchmarks.contenders.roipool import pool
+from benchmarks.contenders.roipool import argmax_of, differentiating, finds, pooling, several
 
 ABOUT = f"{VERSION}; every call reuses the memory of its result"
 
 
 def forward(case: Case):
-    values = pool(case, return_argmax=False)
-    return lambda: (pool(case, return_argmax=False, out=values),)
+    pool, data = pooling(case), several(case, case.maps)
+    values = pool(data, case.rois)
+    return lambda: (pool(data, case.rois, out=values),)
 
 
 def train(case: Case):
-    both = pool(case, return_argmax=True)
-    grad_data = np.empty(case.data.shape, case.grad.dtype)
+    positions = finds(case)
+    pool, gradient = pooling(case, positions), differentiating(case)
+    out, grad_data = pool(case.data, case.rois), _like_data(case)
 
     def run():
-        values, argmax = pool(case, return_argmax=True, out=both)
-        return values, _gradient(case, argmax, grad_data)
+        found = pool(case.data, case.rois, out=out)
+        values, argmax = found if positions else (found, None)
+        return values, gradient(argmax, out=grad_data)
 
     return run
 
 
 def backward(case: Case):
-    _, argmax = pool(case, return_argmax=True)
-    grad_data = np.empty(case.data.shape, case.grad.dtype)
-    return lambda: (_gradient(case, argmax, grad_data),)
+    gradient, argmax, grad_data = differentiating(case), argmax_of(case), _like_data(case)
+    return lambda: (gradient(argmax, out=grad_data),)
 
 
-def _gradient(case: Case, argmax: np.ndarray, out: np.ndarray) -> np.ndarray:
-    return roipool.roi_pool_backward(case.grad, argmax, case.rois, case.data.shape, out=out)
+def _like_data(case: Case) -> np.ndarray:
+    return np.empty(case.data.shape, case.grad.dtype)

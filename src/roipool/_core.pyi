@@ -19,6 +19,20 @@ def max_bins(
     returns whether every row is a region.
     """
 
+def align_taps(
+    rois: NDArray[Any],
+    maps: tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[tuple[float, float]]],
+    pooled_size: tuple[int, int],
+    in_double: bool,
+    sums_in_double: bool,
+    sampling_ratio: int,
+    aligned: bool,
+    threads: int = 0,
+) -> tuple[Any, ...]:
+    """The fields of geometry.Taps as geometry.align_taps gives them, without taps of weight 0, from
+    float32 or float64 rois; and, as the last, whether every row is a region.
+    """
+
 def run(
     kernel: str,
     dtype: str,

@@ -161,7 +161,11 @@ def refuse_argmax(dtype: Any, whole: bool, shape: Sequence[int], expected: Seque
 
 def pooled_size_of(grad: Any) -> tuple[int, ...]:
     """The last two sides of a gradient (K, C, h, w)."""
-    shape = tuple(getattr(grad, "shape", ()))
+    if not hasattr(grad, "shape"):  # a value of a graph, or lists
+        raise TypeError(
+            f"grad is a {type(grad).__name__}; expected an array of pooled values (K, C, h, w)"
+        )
+    shape = tuple(grad.shape)
     if len(shape) != 4:
         raise ValueError(f"grad has shape {shape}; expected that of pooled values (K, C, h, w)")
     return shape[2:]
@@ -212,19 +216,3 @@ def refuse_other_dtype(name: str, dtype: Any, expected: Any) -> None:
     """Raise unless an array beside the features has their dtype."""
     if dtype != expected:
         raise TypeError(f"{name} has dtype {dtype}, but data has {expected}; cast it to that")
-
-
-def refuse_onnx_dtype(name: str) -> None:
-    """Raise unless ONNX Runtime's MaxRoiPool, which is float32 alone, can pool it exactly."""
-    if name not in IN_FLOAT32:
-        raise TypeError(
-            f"data has dtype {name}; an ONNX graph pools in float32, which holds "
-            f"{', '.join(IN_FLOAT32)}: cast data to one of them"
-        )
-
-
-def refuse_onnx_argmax() -> None:
-    """Raise: positions were asked for."""
-    raise NotImplementedError(
-        "ONNX's MaxRoiPool gives no positions; leave out return_argmax in what becomes a graph"
-    )

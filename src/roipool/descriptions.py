@@ -40,22 +40,28 @@ class Call(NamedTuple):
     more: tuple[Any, ...] = ()
 
 
+def _never(call: Call) -> bool:
+    return False
+
+
 class OnnxNode(NamedTuple):
     """The node of ONNX that computes the operator.
 
     Attributes:
         name: Of the node.
-        opset: The first that has it as it is used here.
         separate: Whether boxes (K, 4) and indices (K,) are two inputs, or rows (K, 5) one.
         attributes: Of the node, by the operator's call.
-        exact: The names of the dtypes that ONNX Runtime pools exactly, in float32.
+        dtypes: From the name of each dtype that features may have to that which holds it and in
+            which ONNX Runtime has the node.
+        fails_reversed: Whether ONNX Runtime fails, at such a call, of a region that ends before it
+            begins, where here nothing is pooled.
     """
 
     name: str
-    opset: int
     separate: bool
     attributes: Callable[[Call], Mapping[str, Any]]
-    exact: tuple[str, ...]
+    dtypes: Mapping[str, str]
+    fails_reversed: Callable[[Call], bool] = _never
 
 
 class Operator(NamedTuple):
@@ -71,6 +77,7 @@ class Operator(NamedTuple):
         dtypes: The names of those that features may have.
         options: Beside the pooled size and the scales.
         onnx: The node that computes it, if there is one.
+        oldest: Whether files mean it that say no operator's name: once there was no other.
     """
 
     name: str
@@ -80,6 +87,7 @@ class Operator(NamedTuple):
     dtypes: tuple[str, ...]
     options: tuple[Option, ...] = ()
     onnx: OnnxNode | None = None
+    oldest: bool = False
 
     @property
     def forward(self) -> Kernel:

@@ -80,7 +80,17 @@ def align_taps(
     aligned: bool,
 ) -> tuple[geometry.Taps | None, bool]:
     """`geometry.align_taps`, its taps without those of weight 0."""
-    return None, False
+    in_double = geometry.float_type(np, data_dtype, rows.dtype) is np.float64
+    *parts, all_known = _core.align_taps(
+        rows,
+        maps,
+        pooled_size,
+        in_double,
+        data_dtype is np.float64,
+        sampling_ratio,
+        aligned,
+    )
+    return geometry.Taps(*parts), all_known
 
 
 def run(

@@ -1,35 +1,42 @@
-"""PyTorch models with `roi_pool` in them, exported to ONNX, whose MaxRoiPool has the same bins.
+"""PyTorch models with `roi_pool` and `roi_align`, exported to ONNX as MaxRoiPool and RoiAlign.
 
-Importing this needs PyTorch and onnxscript: `pip install roipool[onnx]`. ONNX Runtime gives the
-values of PyTorch bit for bit, up to opset 21: it runs no later MaxRoiPool (1.32). Where the node
-says less than `roi_pool`, further nodes say it:
+Importing this needs PyTorch and onnxscript: `pip install roipool[onnx]`. Of roi_pool ONNX Runtime
+gives the values of PyTorch bit for bit, of roi_align to rounding; both up to opset 21, for it runs
+no later MaxRoiPool or RoiAlign on the CPU (1.32). Where a node says less than the operator, further
+nodes say it:
 
 - Features of up to 16 bits go through float32, which holds them; coordinates are never rounded
   to them.
-- A padding row becomes a region beside the map.
+- A padding row becomes a region beside the map, and so does one with a corner that is not finite.
 - A batch index of N or more is an error at run time, as in PyTorch.
+- Of a pair of scales, and of a scale that float32 does not hold in float64, boxes are multiples.
+- Of several arrays of maps, each is pooled with all regions, those of others being padding.
 
-What no node says: of zeros of both signs ONNX Runtime gives either, of nothing but -inf -3.4e38, of
-some NaN what comes after them; a corner that is not finite, or 2**30 pixels from the map or more,
-is read as another; a batch index that is no whole number is cut to one. Positions, float64 and
-int32 are refused.
+What no node of roi_pool says: of zeros of both signs ONNX Runtime gives either, of nothing but -inf
+-3.4e38, of some NaN what comes after them; a corner 2**30 pixels from the map or more is read as
+another. None of roi_align: a pixel of weight 0 is read, so that NaN and infinities reach further;
+with float64 features coordinates are computed in float64, whatever the boxes are; where the number
+of samples depends on the bin, memory grows with the region, on the map or not. Of either: a batch
+index that is no whole number is cut to one. Positions are refused, and so are dtypes that neither
+float32 nor a node in float64 holds: of roi_pool float64 and int32.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import onnxscript
 import torch
 
-from roipool import checks, geometry
-from roipool.doors import torch as _door  # noqa: F401  registers the operators
+from roipool import onnx_nodes
+from roipool.descriptions import OPERATORS, Operator
+from roipool.doors.torch.operators import register
 
 op: Any = onnxscript.opset18
-FLOAT = onnxscript.ir.DataType.FLOAT
 
 
 def translation() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """What `torch.onnx.export` is to be told, to export models that call `roipool.roi_pool`.
+    """What `torch.onnx.export` is to be told, to export models that call roipool.
 
     Returns:
         A new dict for `custom_translation_table`; more operators may be added to it.
@@ -46,24 +53,49 @@ def translation() -> dict[Callable[..., Any], Callable[..., Any]]:
         tensor([[[[ 7.,  9.],
                   [19., 21.]]]])
     """
-    operators = torch.ops.roipool
-    return {
-        operators.roi_pool.default: _max_roi_pool,
-        operators.roi_pool_argmax.default: _refuse_argmax,
-    }
+    table: dict[Callable[..., Any], Callable[..., Any]] = {}
+    for operator in OPERATORS.values():
+        if operator.onnx is None:
+            continue
+        register(operator)
+        values = getattr(torch.ops.roipool, operator.name)
+        table |= dict.fromkeys((values.default, values.several), _translated(operator))
+        if operator.saved:
+            found = getattr(torch.ops.roipool, "_".join((operator.name, *operator.saved)))
+            table |= dict.fromkeys((found.default, found.several), _refused(operator))
+    return table
 
 
-def _max_roi_pool(data: Any, rois: Any, pooled_size: Sequence[int], spatial_scale: float) -> Any:
-    checks.refuse_onnx_dtype(data.dtype.numpy().name)
-    rows = op.Cast(rois, to=FLOAT)
-    padding = op.Less(op.Slice(rows, [0], [1], [1]), 0.0)
-    beside = op.Constant(value_floats=geometry.beside_the_map(spatial_scale))
-    rows = op.Where(padding, beside, rows)
-    values = op.MaxRoiPool(
-        op.Cast(data, to=FLOAT), rows, pooled_shape=pooled_size, spatial_scale=spatial_scale
-    )
-    return op.Cast(values, to=data.dtype)
+def _translated(operator: Operator) -> Callable[..., Any]:
+    def translate(data: Any, rois: Any, pooled_size: Any, spatial_scale: Any, *more: Any) -> Any:
+        maps = data if isinstance(data, (list, tuple)) else [data]
+        dtype = maps[0].dtype.numpy().name
+        onnx_nodes.refuse_dtype(operator, dtype)
+        scales = list(zip(spatial_scale[::2], spatial_scale[1::2], strict=True))  # along y, x
+        options = {option.name: value for option, value in zip(operator.options, more, strict=True)}
+        call = operator.call(pooled_size, scales, len(maps), **options)
+        return onnx_nodes.pool(_WRITER, operator, call, maps, rois, dtype)
+
+    return translate
 
 
-def _refuse_argmax(*arguments: Any) -> None:
-    checks.refuse_onnx_argmax()
+def _refused(operator: Operator) -> Callable[..., Any]:
+    def refuse(*arguments: Any) -> None:
+        onnx_nodes.refuse_positions(operator)
+
+    return refuse
+
+
+def _node(name: str, *inputs: Any, **attributes: Any) -> Any:
+    return getattr(op, name)(*inputs, **attributes)
+
+
+def _constant(values: np.ndarray) -> Any:
+    return op.Constant(value=onnxscript.ir.tensor(values))
+
+
+def _cast(value: Any, dtype: str) -> Any:
+    return op.Cast(value, to=onnxscript.ir.DataType.from_numpy(np.dtype(dtype)))
+
+
+_WRITER = onnx_nodes.Writer(_node, _constant, _cast)

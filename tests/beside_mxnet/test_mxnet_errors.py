@@ -7,7 +7,7 @@ import pytest
 import roipool
 from mxnet_arrays import WRONG_ROWS, array, maps, regions
 from roipool.doors.mxnet.arrays import refuse_context
-from roipool.doors.mxnet.graph import RoiPoolProp
+from roipool.doors.mxnet.graph import PoolProp
 
 BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
 
@@ -103,7 +103,7 @@ def test_a_gpu():
     with pytest.raises(TypeError, match=r"data is on gpu\(1\); roipool works on .* cpu, cpu_pinn"):
         refuse_context("data", mx.gpu(1))
     with pytest.raises(TypeError, match=r"the operator is on gpu\(0\).*place nodes with ctx_group"):
-        RoiPoolProp("(2, 2)", "1.0").create_operator(mx.gpu(0), [], [])
+        PoolProp(pooled_size="(2, 2)", spatial_scale="1.0").create_operator(mx.gpu(0), [], [])
 
 
 def test_symbols():

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from roipool import ops
+from roipool import operators as ops
 
 
 def roi_pool(

@@ -5,53 +5,73 @@ No library is named here. What they have in common is the array API standard's d
 """
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import roipool.doors.numpy as numpy_door
 from roipool import checks
+from roipool.descriptions import Call, Operator
 
 # Device types of dlpack.h whose memory a CPU reads: its own, CUDA's and ROCm's pinned, and managed.
 ON_CPU = (1, 3, 11, 13)
 
 
-def roi_pool(
-    data: Any,
-    rois: Any,
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    return_argmax: bool,
-    out: Any,
-) -> Any:
-    """`roipool.roi_pool` for arrays with DLPack; the size and scale have been checked."""
-    from_dlpack = _importer(data)
-    maps, rows = _view("data", data), _views("rois", rois)
+def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
+    """The operator's values and, where asked for, what they stand at."""
+    from_dlpack = _importer(data[0] if checks.is_several(data) else data)
+    view = _Views(operator)
+    maps, regions = view.all("data", data), view.all("rois", rois)
     memory: Any = None
-    if return_argmax and out is not None:
+    if positions and out is not None:
         values, argmax = checks.values_and_argmax(out)
-        memory = _memory("out[0]", values), _memory("out[1]", argmax)
+        memory = view.to_write("out[0]", values), view.to_write("out[1]", argmax)
     elif out is not None:
-        memory = _memory("out", out)
-    result: Any = numpy_door.roi_pool(maps, rows, pooled_size, spatial_scale, return_argmax, memory)
+        memory = view.to_write("out", out)
+    result: Any = numpy_door.pool(operator, maps, regions, call, positions, memory)
     if out is not None:
         return out
-    if return_argmax:
+    if positions:
         return tuple(_given_back(from_dlpack, array) for array in result)
     return _given_back(from_dlpack, result)
 
 
-def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
+def backward(
+    operator: Operator,
+    grad: Any,
+    rois: Any,
+    data_shapes: Sequence[tuple[int, ...]],
+    call: Call | None,
+    saved: Mapping[str, Any],
+    several: bool,
+    out: Any,
 ) -> Any:
-    """`roipool.roi_pool_backward` for arrays with DLPack."""
+    """The gradient of the features: one array for each shape, or the only one."""
     from_dlpack = _importer(grad)
-    views = _view("grad", grad), _view("argmax", argmax), _views("rois", rois)
+    view = _Views(operator)
+    read = {name: view.one(name, array) for name, array in saved.items()}
+    arguments = view.one("grad", grad), view.all("rois", rois), data_shapes, call, read, several
+    memory = out
+    if several and out is not None:
+        given = checks.results(out, len(data_shapes))
+        memory = [view.to_write(f"out[{i}]", array) for i, array in enumerate(given)]
+    elif out is not None:
+        memory = view.to_write("out", out)
+    result = numpy_door.backward(operator, *arguments, memory)
     if out is not None:
-        numpy_door.roi_pool_backward(*views, data_shape, _memory("out", out))
         return out
-    return _given_back(from_dlpack, numpy_door.roi_pool_backward(*views, data_shape, None))
+    if several:
+        return [_given_back(from_dlpack, array) for array in result]
+    return _given_back(from_dlpack, result)
+
+
+def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Call) -> Any:
+    """The gradient of the regions' corners, (K, 5)."""
+    from_dlpack = _importer(data[0] if checks.is_several(data) else data)
+    view = _Views(operator)
+    arguments = view.one("grad", grad), view.all("data", data), view.all("rois", rois)
+    return _given_back(from_dlpack, numpy_door.backward_rois(operator, *arguments, call))
 
 
 def _importer(array: Any) -> Callable[[Any], Any]:
@@ -84,37 +104,40 @@ def _given_back(from_dlpack: Callable[[Any], Any], result: np.ndarray) -> Any:
     return array
 
 
-def _views(name: str, arrays: Any) -> Any:
-    """Of an array, or of each in a sequence."""
-    if isinstance(arrays, (list, tuple)):
-        return [_view(f"{name}[{i}]", array) for i, array in enumerate(arrays)]
-    return _view(name, arrays)
+class _Views(NamedTuple):
+    """Arrays of one call as NumPy's, over the same memory."""
 
+    operator: Operator
 
-def _memory(name: str, array: Any) -> Any:
-    """A view to write in: never of a copy."""
-    return _view(name, array, copy=False)
+    def all(self, name: str, arrays: Any) -> Any:
+        """Of an array, or of each in a sequence."""
+        if isinstance(arrays, (list, tuple)):
+            return [self.one(f"{name}[{i}]", array) for i, array in enumerate(arrays)]
+        return self.one(name, arrays)
 
+    def to_write(self, name: str, array: Any) -> Any:
+        """A view to write in: never of a copy."""
+        return self.one(name, array, copy=False)
 
-def _view(name: str, array: Any, **options: Any) -> Any:
-    """The same memory as a NumPy array; what has no DLPack as it is."""
-    if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack__"):
-        return array
-    try:
-        device = int(array.__dlpack_device__()[0])
-        if device in ON_CPU:
-            return np.from_dlpack(array, **options)
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        dtype = getattr(array, "dtype", "unknown")
+    def one(self, name: str, array: Any, **options: Any) -> Any:
+        """Of one array; what has no DLPack as it is."""
+        if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack__"):
+            return array
+        try:
+            device = int(array.__dlpack_device__()[0])
+            if device in ON_CPU:
+                return np.from_dlpack(array, **options)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            dtype = getattr(array, "dtype", "unknown")
+            raise TypeError(
+                f"{name}, of {_name(type(array))} and dtype {dtype}, gives NumPy no view of its "
+                f"memory ({error}); convert bfloat16 to float32, which is exact, and detach what "
+                f"requires a gradient: {self.operator.name}_backward computes it"
+            ) from error
         raise TypeError(
-            f"{name}, of {_name(type(array))} and dtype {dtype}, gives NumPy no view of its memory "
-            f"({error}); convert bfloat16 to float32, which is exact, and detach what requires a "
-            "gradient: roi_pool_backward computes it"
-        ) from error
-    raise TypeError(
-        f"{name} is on a device of DLPack's type {device}; roipool takes arrays in the memory of "
-        "the CPU (type 1): move it there"
-    )
+            f"{name} is on a device of DLPack's type {device}; roipool takes arrays in the memory "
+            "of the CPU (type 1): move it there"
+        )
 
 
 def _name(kind: type) -> str:

@@ -58,7 +58,11 @@ ROI_ALIGN = described(
             Option("aligned", "bool", bool),
         ),
         onnx=OnnxNode(
-            "RoiAlign", 16, separate=True, attributes=_attributes, exact=checks.FLOATS[:3]
+            "RoiAlign",
+            separate=True,
+            attributes=_attributes,
+            dtypes=dict.fromkeys(checks.FLOATS, "float32") | {"float64": "float64"},
+            fails_reversed=lambda call: call.more == (0, True),
         ),
     )
 )

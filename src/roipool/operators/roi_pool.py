@@ -29,8 +29,12 @@ ROI_POOL = described(
         twin=native.max_bins,
         dtypes=checks.DTYPES,
         onnx=OnnxNode(
-            "MaxRoiPool", 1, separate=False, attributes=_attributes, exact=checks.IN_FLOAT32
+            "MaxRoiPool",
+            separate=False,
+            attributes=_attributes,
+            dtypes=dict.fromkeys(checks.IN_FLOAT32, "float32"),
         ),
+        oldest=True,
     )
 )
 

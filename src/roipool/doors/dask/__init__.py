@@ -22,84 +22,137 @@ spread evenly over the gradient, about one block of addends.
 """
 
 import math
-import operator
-from collections.abc import Sequence
+import operator as operators
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dask.array as da
 import numpy as np
 from dask.array.utils import meta_from_array
 
-from roipool import boxes, checks
-from roipool.doors import numpy
-from roipool.doors.dask import chunks, pooling, scattering, tasks
+from roipool import checks, geometry, rois
+from roipool.descriptions import Call, Operator, position
+from roipool.doors.dask import chunks, moving, pooling, scattering, tasks
 from roipool.doors.dask.graph import Layer, empty
 
 
-def roi_pool(
-    data: Any,
-    rois: Any,
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    return_argmax: bool,
-    out: Any,
-) -> Any:
-    """`roipool.roi_pool` for Dask arrays; the size and scale have been checked."""
+def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: bool, out: Any) -> Any:
+    """The operator's values, lazy, and where asked for what they stand at."""
     _refuse_out(out)
-    data = _as_chunks("data", data)
-    checks.refuse_maps(data.dtype, data.dtype.name, data.shape)
-    divided = data.numblocks[2] > 1 or data.numblocks[3] > 1
-    positions = numpy.argmax_dtype(data.shape[2] * data.shape[3])
-    call = pooling.Call(
-        data, pooled_size, spatial_scale, positions if divided or return_argmax else None
-    )
-    rows = _as_rows(rois, data.shape[0])
+    data = _as_maps(operator, data)
+    source = _source(operator, data.shape, data.dtype, call)
+    plane = data.shape[2] * data.shape[3]
+    found = positions or (operator.saved and max(data.numblocks[2:]) > 1)
+    options = pooling.Call(source, data, np.dtype(position([plane])) if found else None)
+    rows = _as_rows(regions, data.shape[0])
     lazy = isinstance(rows, da.Array)
-    blocks = [*(pooling.lazy_blocks if lazy else pooling.known_blocks)(call, rows)]
-    sizes = (
-        tuple(block.regions for block in blocks),
-        data.chunks[1],
-        *((side,) for side in pooled_size),
-    )
-    layer = Layer("roi-pool", call, rows, return_argmax, sizes)
-    pooling.fill(layer, call, blocks, return_argmax)
+    if lazy:
+        blocks = [*pooling.lazy_blocks(data, rows)]
+    else:
+        blocks = [*pooling.known_blocks(source, data, rows, pooling.sizes_of(options, rows))]
+    sides = ((side,) for side in call.pooled_size)
+    sizes = (tuple(block.regions for block in blocks), data.chunks[1], *sides)
+    layer = Layer(operator.name, options, rows, positions, sizes)
+    pooling.fill(layer, options, blocks, positions)
     pooled = layer.array(sizes, data.dtype, [data, rows] if lazy else [data])
-    if not return_argmax:
+    if not positions:
         return pooled
     return tuple(
-        pooled.map_blocks(operator.itemgetter(i), dtype=dtype, meta=empty(dtype))
-        for i, dtype in enumerate((data.dtype, positions))
+        pooled.map_blocks(operators.itemgetter(i), dtype=dtype, meta=empty(dtype))
+        for i, dtype in enumerate((data.dtype, options.argmax_dtype))
     )
 
 
-def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
+def backward(
+    operator: Operator,
+    grad: Any,
+    regions: Any,
+    data_shapes: Sequence[tuple[int, ...]],
+    call: Call | None,
+    saved: Mapping[str, Any],
+    several: bool,
+    out: Any,
 ) -> da.Array:
-    """`roipool.roi_pool_backward` for Dask arrays."""
+    """The gradient of the features, lazy."""
     _refuse_out(out)
+    if several:
+        _refuse_several(operator, "data_shape", len(data_shapes))
+    (shape,) = data_shapes
     grad = _as_chunks("grad", grad)
-    rows = _as_rows(rois, data_shape[0])
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shape)
-    lazy_argmax = argmax if isinstance(argmax, da.Array) else da.from_array(np.asarray(argmax))
-    argmax = _as_chunks("argmax", lazy_argmax)
-    checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
+    rows = _as_rows(regions, shape[0])
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], shape)
+    read = [_as_chunks(name, _as_lazy(array)) for name, array in saved.items()]
+    for array in read:
+        checks.refuse_argmax(array.dtype, array.dtype.kind in "iu", array.shape, grad.shape)
 
     grad = grad.rechunk({2: -1, 3: -1})
-    argmax = argmax.rechunk(grad.chunks)
+    read = [array.rechunk(grad.chunks) for array in read]
     channels = grad.chunks[1]
     itemsize = max(grad.dtype.itemsize, 4)  # half types are summed in float32
-    images, heights = chunks.of_planes(data_shape, channels, itemsize)
-    call = scattering.Call(grad, argmax, (images, channels, heights, (data_shape[3],)))
-    layer = Layer("roi-pool-backward", call, rows)
-    inputs = [grad, argmax]
+    images, heights = chunks.of_planes(shape, channels, itemsize)
+    sizes = images, channels, heights, (shape[3],)
+    if call is None:
+        options = scattering.at_positions(grad, read, sizes)
+    else:
+        source = _source(operator, shape, grad.dtype, call)
+        options = scattering.at_structure(grad, source, sizes)
+    layer = Layer(f"{operator.name}-backward", options, rows)
+    inputs = [grad, *read]
     if isinstance(rows, da.Array):
         rows = rows.rechunk({0: grad.chunks[0]})
-        blocks = scattering.lazy_blocks(layer, call, rows)
+        inputs.append(rows)
+    scattering.fill(layer, options, scattering.blocks_of(layer, options, rows))
+    return layer.array(sizes, grad.dtype, inputs)
+
+
+def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: Call) -> da.Array:
+    """The gradient of the regions' corners, (K, 5), lazy, in the blocks of `grad`."""
+    data = _as_maps(operator, data)
+    grad = _as_chunks("grad", _as_lazy(grad))
+    rows = _as_rows(regions, data.shape[0])
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data.shape)
+    checks.refuse_other_dtype("grad", grad.dtype, data.dtype)
+    grad = grad.rechunk({1: data.chunks[1], 2: -1, 3: -1})
+    source = _source(operator, data.shape, data.dtype, call)._replace(moving=True)
+    options = moving.Call(
+        source, data, grad, np.dtype(geometry.float_type(np, data.dtype, rows.dtype))
+    )
+    layer = Layer(f"{operator.name}-backward-rois", options, rows)
+    inputs = [data, grad]
+    if isinstance(rows, da.Array):
+        rows = rows.rechunk({0: grad.chunks[0]})
+        blocks = pooling.lazy_blocks(data, rows)
         inputs.append(rows)
     else:
-        blocks = scattering.known_blocks(call, tasks.images_of_block(rows, data_shape[0], 0))
-    scattering.fill(layer, call, blocks)
-    return layer.array(call.sizes, grad.dtype, inputs)
+        blocks = pooling.known_blocks(source, data, rows, grad.chunks[0])
+    moving.fill(layer, options, [*blocks])
+    return layer.array((grad.chunks[0], (5,)), options.dtype, inputs)
+
+
+def _source(operator: Operator, shape: Sequence[int], dtype: Any, call: Call) -> tasks.Source:
+    return tasks.Source(operator, geometry.maps_of([shape], call.scales), dtype.name, call)
+
+
+def _as_maps(operator: Operator, data: Any) -> da.Array:
+    """One array of feature maps."""
+    if checks.is_several(data):
+        _refuse_several(operator, "data", len(data))
+    data = _as_chunks("data", data)
+    checks.refuse_maps(data.dtype, data.dtype.name, data.shape, operator.dtypes)
+    return data
+
+
+def _refuse_several(operator: Operator, name: str, count: int) -> None:
+    raise TypeError(
+        f"{name} is of {count} arrays of feature maps; of Dask arrays one call takes one: call "
+        f"{operator.name} for each with the regions of its images, or compute them and give NumPy "
+        "arrays"
+    )
+
+
+def _as_lazy(value: Any) -> Any:
+    """What comes beside Dask arrays may be any array."""
+    return value if isinstance(value, da.Array) else da.from_array(np.asarray(value))
 
 
 def _refuse_out(out: Any) -> None:
@@ -135,16 +188,16 @@ def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _as_rows(rois: Any, images: int) -> Any:
+def _as_rows(regions: Any, images: int) -> Any:
     """Any form of `rois` as (K, 5) rows: a Dask array stays one, its rows undivided."""
-    if isinstance(rois, da.Array):
-        rois = _as_chunks("rois", rois)
-        boxes.refuse_shape("rois", rois.shape, 5)
-        boxes.as_rows(np.empty((0, 5), rois.dtype), images)  # raises for a dtype that is not real
-        return rois.rechunk({1: -1})
-    if isinstance(rois, Sequence) and any(isinstance(part, da.Array) for part in rois):
+    if isinstance(regions, da.Array):
+        regions = _as_chunks("rois", regions)
+        rois.refuse_shape("rois", regions.shape, 5)
+        rois.refuse_dtype("rois", regions.dtype, rois.is_real(regions.dtype))
+        return regions.rechunk({1: -1})
+    if isinstance(regions, Sequence) and any(isinstance(part, da.Array) for part in regions):
         raise TypeError(
             "rois is a sequence with Dask arrays in it; give one Dask array (K, 5) of rows "
             "[batch_index, x1, y1, x2, y2], or compute the boxes first"
         )
-    return boxes.as_rows(rois, images)
+    return rois.as_rows(regions, images)

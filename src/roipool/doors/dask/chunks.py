@@ -1,14 +1,12 @@
 """Chunk arithmetic: how results are divided, and which chunks a block of regions touches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import dask
 import numpy as np
 from dask.array.core import normalize_chunks
 from dask.utils import parse_bytes
-
-from roipool import geometry
 
 Sizes = tuple[int, ...]  # of the chunks along one axis
 Place = tuple[int, int, int]  # of a chunk of feature maps: n, y, x
@@ -26,9 +24,7 @@ def starts(sizes: Sizes) -> Sizes:
     return tuple(accumulate(sizes[:-1], initial=0))
 
 
-def of_planes(
-    data_shape: tuple[int, int, int, int], channels: Sizes, itemsize: int
-) -> tuple[Sizes, Sizes]:
+def of_planes(data_shape: Sequence[int], channels: Sizes, itemsize: int) -> tuple[Sizes, Sizes]:
     """Chunks of images, and of rows where a plane is too large for one."""
     images, _, height, width = data_shape
     row = width * max(channels) * itemsize
@@ -41,23 +37,40 @@ def of_images(sizes: Sizes, image: np.ndarray) -> np.ndarray:
     return np.unique(_chunk_at(sizes, image[image >= 0]))
 
 
-def touched(bins: geometry.Bins, chunks: Sequence[Sizes]) -> Iterator[Place]:
-    """The chunks (n, y, x) that some region has pixels in, in the order of the array."""
-    top, bottom = bins.rows[:, 0, 0], bins.rows[:, -1, 1]
-    left, right = bins.cols[:, 0, 0], bins.cols[:, -1, 1]
-    some = (bins.image >= 0) & (top < bottom) & (left < right)
-    n = _chunk_at(chunks[0], bins.image[some])
-    y0, y1 = (_chunk_at(chunks[2], edge) for edge in (top[some], bottom[some] - 1))
-    x0, x1 = (_chunk_at(chunks[3], edge) for edge in (left[some], right[some] - 1))
-    for image in np.unique(n):
+def of_channel(chunks: Sequence[Sizes]) -> int:
+    """How many chunks of feature maps a chunk of channels has."""
+    return len(chunks[0]) * len(chunks[2]) * len(chunks[3])
+
+
+def numbered(
+    chunks: Sequence[Sizes], places: Iterable[Place]
+) -> Iterator[tuple[Place, int, tuple[int, int, int]]]:
+    """Of chunks of feature maps their number among all, and first image, row and column."""
+    images, _, tops, lefts = map(starts, chunks)
+    for n, y, x in places:
+        number = (n * len(tops) + y) * len(lefts) + x
+        yield (n, y, x), number, (images[n], tops[y], lefts[x])
+
+
+def touched(image: np.ndarray, spans: np.ndarray, chunks: Sequence[Sizes]) -> Iterator[Place]:
+    """The chunks (n, y, x) that some region has pixels in, in the order of the array: of regions
+    their images, and begin and end along y and along x.
+    """
+    some = (image >= 0) & (spans[..., 0] < spans[..., 1]).all(1)
+    n = _chunk_at(chunks[0], image[some])
+    (y0, y1), (x0, x1) = (
+        [_chunk_at(chunks[axis + 2], spans[some, axis, end] - end) for end in (0, 1)]
+        for axis in (0, 1)
+    )
+    for each in np.unique(n):
         # +1 where a region's rectangle of chunks begins and −1 where it ends, summed along both
         # axes, is how many regions touch each chunk: no loop over regions.
-        at = n == image
+        at = n == each
         corners = np.zeros((len(chunks[2]) + 1, len(chunks[3]) + 1), np.int64)
         for y, x, sign in ((y0, x0, 1), (y1 + 1, x0, -1), (y0, x1 + 1, -1), (y1 + 1, x1 + 1, 1)):
             np.add.at(corners, (y[at], x[at]), sign)
         for tile_y, tile_x in np.argwhere(corners.cumsum(0).cumsum(1) > 0).tolist():
-            yield int(image), tile_y, tile_x
+            yield int(each), tile_y, tile_x
 
 
 def _chunk_at(sizes: Sizes, position: np.ndarray) -> np.ndarray:

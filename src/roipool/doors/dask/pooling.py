@@ -1,7 +1,7 @@
 """The graph of the forward pass: blocks of regions against the tiles they touch."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -12,22 +12,30 @@ from dask._task_spec import List, TaskRef
 from roipool.doors.dask import chunks, tasks
 from roipool.doors.dask.graph import Layer
 
-AT_ONCE = 4  # parts that one task combines, as in Dask's own reductions
-
 
 class Call(NamedTuple):
-    """What is to be pooled, checked; `argmax_dtype` is None where the planes are not divided and
-    nobody asks for positions.
-    """
+    """What is to be pooled, checked; `argmax_dtype` is None where positions are not needed."""
 
+    source: tasks.Source
     data: da.Array
-    pooled_size: tuple[int, int]
-    spatial_scale: float
     argmax_dtype: Any
 
-    def bins(self, rows: Any, first: int) -> tuple[Any, ...]:
-        """The arguments of `tasks.bins_of_block`."""
-        return rows, self.data.shape, self.pooled_size, self.spatial_scale, self.data.dtype, first
+    @property
+    def divided(self) -> bool:
+        """Whether a region may have parts in several tiles."""
+        return bool(max(self.data.numblocks[2:]) > 1)
+
+    @property
+    def join(self) -> tasks.Join:
+        """How parts of a region make one."""
+        if not self.divided:
+            return tasks.place
+        return tasks.outdo if self.source.operator.saved else tasks.add
+
+    @property
+    def part_dtype(self) -> Any:
+        """Of values of a tile: sums are rounded once, when all are added up."""
+        return self.source.sums if self.join is tasks.add else self.data.dtype
 
 
 class Block(NamedTuple):
@@ -41,48 +49,63 @@ class Block(NamedTuple):
     tiles: Sequence[chunks.Place]
 
 
-def known_blocks(call: Call, rows: np.ndarray) -> Iterator[Block]:
+def sizes_of(call: Call, rows: np.ndarray) -> chunks.Sizes:
+    """As many rows that can be looked at as fill a chunk with values, or as a structure."""
+    height, width = call.source.call.pooled_size
+    values = max(call.data.chunks[1]) * height * width * call.data.dtype.itemsize
+    return chunks.divided(len(rows), max(values, call.source.bytes_each(rows)))
+
+
+def known_blocks(
+    source: tasks.Source, data: da.Array, rows: np.ndarray, sizes: chunks.Sizes
+) -> Iterator[Block]:
     """Blocks of rows that can be looked at; raises for a row that is neither region nor padding."""
-    data, (height, width) = call.data, call.pooled_size
-    values = max(data.chunks[1]) * height * width * data.dtype.itemsize
-    sizes = chunks.divided(len(rows), max(values, 8 * (height + width)))  # or the bins' edges
     for first, count in zip(chunks.starts(sizes), sizes, strict=True):
         part = rows[first : first + count]
-        bins = tasks.bins_of_block(*call.bins(part, first))
-        yield Block(first, count, part, [*chunks.touched(bins, data.chunks)])
+        block = tasks.block_of(source, part, first)
+        tiles = chunks.touched(block.found.image, block.spans, data.chunks)
+        yield Block(first, count, part, [*tiles])
 
 
-def lazy_blocks(call: Call, rois: da.Array) -> Iterator[Block]:
+def lazy_blocks(data: da.Array, rois: da.Array) -> Iterator[Block]:
     """Blocks of rows that cannot be looked at: each may touch every chunk."""
-    images, _, tops, lefts = (range(count) for count in call.data.numblocks)
+    images, _, tops, lefts = (range(count) for count in data.numblocks)
     tiles = [*product(images, tops, lefts)]
     sizes = rois.chunks[0]
     for b, (first, count) in enumerate(zip(chunks.starts(sizes), sizes, strict=True)):
         yield Block(first, count, TaskRef((rois.name, b, 0)), tiles)
 
 
-def fill(layer: Layer, call: Call, blocks: Sequence[Block], with_argmax: bool) -> None:
-    """Put the tasks of every block of the result into the layer."""
-    bins = [
-        layer.put(("bins", b), tasks.bins_of_block, *call.bins(block.rows, block.first))
+def structures(layer: Layer, source: tasks.Source, blocks: Sequence[Block]) -> list[TaskRef]:
+    """What the regions of each block become."""
+    return [
+        layer.put(("block", b), tasks.block_of, source, block.rows, block.first)
         for b, block in enumerate(blocks)
     ]
+
+
+def fill(layer: Layer, call: Call, blocks: Sequence[Block], with_argmax: bool) -> None:
+    """Put the tasks of every block of the result into the layer."""
+    found = structures(layer, call.source, blocks)
     # What is smaller may stay in memory. Where that is the result, all blocks of regions stand
     # ready when a chunk of the features comes, so that it can go before the next; else a block
     # visits its chunks and is done before the next.
     regions = sum(block.regions for block in blocks)
-    result_size = regions * call.data.shape[1] * math.prod(call.pooled_size)
-    after = layer.after(("bins",), bins) if call.data.size > result_size else None
+    pooled_size = call.source.call.pooled_size
+    result_size = regions * call.data.shape[1] * math.prod(pooled_size)
+    after = layer.after(("blocks",), found) if call.data.size > result_size else None
     for b, block in enumerate(blocks):
         for c, channels in enumerate(call.data.chunks[1]):
-            tiles = _tiles(layer, call, (b, c), block.tiles, (bins[b], after))
+            parts = _tiles(layer, call, (b, c), block.tiles, (found[b], after))
+            count = chunks.of_channel(call.data.chunks)
             layer.put(
                 (b, c, 0, 0),
                 tasks.finish,
-                List(*_combined(layer, (b, c), tiles)),
-                (block.regions, channels, *call.pooled_size),
+                List(*layer.combined((b, c), parts, count, call.join)),
+                (block.regions, channels, *pooled_size),
                 call.data.dtype,
                 call.argmax_dtype if with_argmax else None,
+                call.join,
             )
 
 
@@ -92,25 +115,12 @@ def _tiles(
     result: tuple[int, int],
     tiles: Sequence[chunks.Place],
     inputs: tuple[Any, Any],
-) -> list[TaskRef]:
-    """The block's regions in each tile alone."""
-    images, tops, lefts = (chunks.starts(call.data.chunks[axis]) for axis in (0, 2, 3))
-    parts = []
-    for n, y, x in tiles:
-        tile = tasks.Tile(images[n], tops[y], lefts[x], call.data.shape[3], call.argmax_dtype)
-        data = TaskRef((call.data.name, n, result[1], y, x))
-        parts.append(layer.put(("tile", *result, n, y, x), tasks.pool_tile, data, tile, *inputs))
-    return parts
-
-
-def _combined(layer: Layer, result: tuple[int, int], parts: list[TaskRef]) -> list[TaskRef]:
-    """Few enough parts for one task, each combined of a few others; they never all meet."""
-    level = 0
-    while len(parts) > AT_ONCE:
-        groups = [parts[i : i + AT_ONCE] for i in range(0, len(parts), AT_ONCE)]
-        parts = [
-            layer.put(("combine", *result, level, i), tasks.combine, List(*group))
-            for i, group in enumerate(groups)
-        ]
-        level += 1
+) -> Mapping[int, TaskRef]:
+    """The block's regions in each tile alone, by its number."""
+    data, parts = call.data, {}
+    for place, number, corner in chunks.numbered(data.chunks, tiles):
+        n, y, x = place
+        tile = tasks.Tile(*corner, data.shape[3], call.part_dtype, call.argmax_dtype)
+        task = tasks.pool_tile, call.source, TaskRef((data.name, n, result[1], y, x)), tile
+        parts[number] = layer.put(("tile", *result, *place), *task, *inputs)
     return parts

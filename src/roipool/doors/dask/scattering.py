@@ -1,10 +1,8 @@
-"""The graph of the backward pass: blocks of regions split by bands of rows, and added in order.
-
-Sums are the same bits in any chunks because a band starts from the total of the blocks before.
-"""
+"""The graph of the backward pass: blocks of regions split by bands of rows, and added in order."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -12,42 +10,65 @@ import dask.array as da
 import numpy as np
 from dask._task_spec import List, TaskRef
 
-from roipool.doors.dask import chunks, tasks
+from roipool.doors.dask import adding, chunks, tasks
 from roipool.doors.dask.graph import Layer
 
 
 class Call(NamedTuple):
-    """What is to be added, checked: argmax in the chunks of grad, bins undivided; and the sizes of
-    the chunks of the result.
+    """What is to be added, checked, and how.
+
+    Attributes:
+        grad: Its bins undivided.
+        saved: What else there is of each bin, in its chunks.
+        sizes: Of the chunks of the result.
+        found: (rows, first) to what is known of a block of regions.
+        split: (grad, *saved, found, bands) to its part for each band.
+        add: Adds such parts to a total.
     """
 
     grad: da.Array
-    argmax: da.Array
-    sizes: tuple[chunks.Sizes, chunks.Sizes, chunks.Sizes, chunks.Sizes]
+    saved: tuple[da.Array, ...]
+    sizes: tuple[chunks.Sizes, ...]
+    found: Callable[..., Any]
+    split: Callable[..., Any]
+    add: adding.Add
+
+
+def at_positions(
+    grad: da.Array, saved: Sequence[da.Array], sizes: tuple[chunks.Sizes, ...]
+) -> Call:
+    """Each gradient at the position of the winner, which was saved."""
+    found = partial(tasks.images_of_block, sum(sizes[0]))
+    return Call(grad, tuple(saved), sizes, found, adding.split_positions, adding.add_positions)
+
+
+def at_structure(grad: da.Array, source: tasks.Source, sizes: tuple[chunks.Sizes, ...]) -> Call:
+    """Each gradient at all that a linear kernel read."""
+    found, add = partial(tasks.block_of, source), partial(adding.add_structure, source)
+    return Call(grad, (), sizes, found, adding.split_structure, add)
 
 
 class Block(NamedTuple):
-    """The images of a chunk of regions or their key, and the chunks of images they may be in."""
+    """What is known of a chunk of regions, by its key, and the chunks of images they may be in."""
 
-    image: Any
+    found: TaskRef
     touched: Collection[int]
 
 
-def known_blocks(call: Call, image: np.ndarray) -> list[Block]:
-    """Blocks of regions whose images can be looked at."""
-    sizes = call.grad.chunks[0]
-    parts = [image[first : first + n] for first, n in zip(chunks.starts(sizes), sizes, strict=True)]
-    return [Block(part, {*chunks.of_images(call.sizes[0], part).tolist()}) for part in parts]
-
-
-def lazy_blocks(layer: Layer, call: Call, rois: da.Array) -> list[Block]:
-    """Blocks of regions, in the chunks of grad, whose images cannot be looked at."""
-    images = sum(call.sizes[0])
+def blocks_of(layer: Layer, call: Call, rows: Any) -> list[Block]:
+    """Blocks of regions, in the chunks of grad; raises for a row that is seen to be none."""
+    sizes, images = call.grad.chunks[0], call.sizes[0]
     blocks = []
-    for b, first in enumerate(chunks.starts(rois.chunks[0])):
-        rows = TaskRef((rois.name, b, 0))
-        image = layer.put(("images", b), tasks.images_of_block, rows, images, first)
-        blocks.append(Block(image, range(len(call.sizes[0]))))
+    touched: Collection[int]
+    for b, (first, count) in enumerate(zip(chunks.starts(sizes), sizes, strict=True)):
+        if isinstance(rows, da.Array):
+            part, touched = TaskRef((rows.name, b, 0)), range(len(images))
+        else:
+            part = rows[first : first + count]
+            call.found(part, first)
+            image = tasks.images_of_block(sum(images), part, first)
+            touched = {*chunks.of_images(images, image).tolist()}
+        blocks.append(Block(layer.put(("block", b), call.found, part, first), touched))
     return blocks
 
 
@@ -65,25 +86,28 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
         at_once = len(parts) if split_first else 1
         for (n, y), band in parts.items():
             shape = (images[n], count, heights[y], width)
-            _sum(layer, (n, c, y), band, at_once, shape, call.grad.dtype, after)
+            _sum(layer, call, (n, c, y), band, at_once, shape, after)
 
 
 def _sum(
     layer: Layer,
+    call: Call,
     place: chunks.Place,
     parts: list[TaskRef],
     at_once: int,
     shape: tuple[int, ...],
-    dtype: Any,
     after: Any,
 ) -> None:
     """Put the tasks of one band into the layer: from the total of the parts before to the next."""
+    dtype = call.grad.dtype
     steps = [parts[i : i + at_once] for i in range(0, len(parts), at_once)] or [[]]
     wide = np.float32 if dtype.itemsize == 2 else dtype
     total = None
     for i, step in enumerate(steps[:-1]):
-        total = layer.put(("add", *place, i), tasks.add, total, List(*step), shape, wide, after)
-    layer.put((*place, 0), tasks.add, total, List(*steps[-1]), shape, dtype, after)
+        given = total, List(*step), shape, wide, call.add, after
+        total = layer.put(("add", *place, i), adding.add, *given)
+    given = total, List(*steps[-1]), shape, dtype, call.add, after
+    layer.put((*place, 0), adding.add, *given)
 
 
 def _split(
@@ -91,16 +115,15 @@ def _split(
 ) -> dict[tuple[int, int], list[TaskRef]]:
     """For each band of a chunk of channels its part of each block, in the order of blocks."""
     images, _, heights, (width,) = call.sizes
-    bands = tasks.Bands(
+    bands = adding.Bands(
         (*chunks.starts(images), sum(images)), (*chunks.starts(heights), sum(heights)), width
     )
     parts: dict[tuple[int, int], list[TaskRef]] = {
         band: [] for band in product(range(len(images)), range(len(heights)))
     }
     for b, block in enumerate(blocks):
-        grad, argmax = (TaskRef((array.name, b, c, 0, 0)) for array in call[:2])
-        place = ("split", b, c)
-        split = layer.put(place, tasks.split_block, grad, argmax, block.image, bands)
+        given = [TaskRef((array.name, b, c, 0, 0)) for array in (call.grad, *call.saved)]
+        split = layer.put(("split", b, c), call.split, *given, block.found, bands)
         for n, y in product(range(len(images)), range(len(heights))):
             if n in block.touched:
                 part = layer.put(("part", b, n, c, y), dict.get, split, (n, y))

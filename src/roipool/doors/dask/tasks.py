@@ -1,28 +1,97 @@
 """What the tasks of a graph do: NumPy arrays in and out, nothing of Dask.
 
-A bin may lie in several tiles of its plane. Each tile gives the winner among its own pixels, and
-winners are combined by the rule that chose them: the larger value, then the smaller position.
+A bin may lie in several tiles of its plane. Each tile gives what is of its own pixels, and these
+parts are joined: winners by the rule that chose them, the larger value, then the smaller position;
+sums by adding them up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from roipool import bins, boxes, checks, geometry
+from roipool import memory, native, rois, windows
+from roipool.descriptions import Call, Operator, shapes
 from roipool.doors import numpy
+from roipool.geometry import Maps, Slopes
+
+# Rows that become a structure at once: that of an operator may have as many taps for each as for
+# the largest, before those that count for nothing are left out.
+ROWS = 2**9
+
+
+class Source(NamedTuple):
+    """What regions are turned into a structure by; `moving`: and how that moves with them."""
+
+    operator: Operator
+    maps: Maps
+    data_dtype: str
+    call: Call
+    moving: bool = False
+
+    @property
+    def sums(self) -> Any:
+        """The type of sums."""
+        return np.float64 if self.data_dtype == "float64" else np.float32
+
+    def structure(
+        self, rows: np.ndarray, first: int = 0, *, refuse: bool = True
+    ) -> tuple[Any, Slopes | None]:
+        """That of the rows from row `first` of all rois on, and how it moves."""
+        operator, maps, dtype, call, moving = self
+        found = native.structure(operator, rows, maps, dtype, call, first, refuse=refuse)
+        if not moving:
+            return windows.listed(found, None)
+        with np.errstate(all="ignore"):  # of padding rows
+            both = operator.structure(np, rows, maps, call.pooled_size, self.sums, *call.more)
+        return windows.listed(*both)
+
+    def bytes_each(self, rows: np.ndarray) -> int:
+        """What a row is as a structure, on average over some of them."""
+        some = rows[:: max(1, len(rows) // ROWS)]
+        found, _ = self.structure(some, refuse=False)
+        return int(sum(array.nbytes for array in found)) // max(1, len(some))
+
+
+class Block(NamedTuple):
+    """A run of regions as a structure, how it moves with them, and the rectangle of each."""
+
+    found: Any
+    slopes: Slopes | None
+    spans: np.ndarray
+
+
+def block_of(source: Source, rows: Any, first: int) -> Block:
+    """The rows from row `first` of all rois on."""
+    rows = rois.as_rows(rows, sum(source.maps.images))
+    starts = range(0, max(len(rows), 1), ROWS)
+    parts = [source.structure(rows[at : at + ROWS], first + at) for at in starts]
+    found, slopes = parts[0]
+    if len(parts) > 1:
+        structures, moving = zip(*parts, strict=True)
+        calls = [each._asdict() for each in structures]
+        found = type(found)(**windows.joined(source.operator.forward.inputs, calls))
+        slopes = slopes and Slopes(*map(np.concatenate, zip(*moving, strict=True)))
+    return Block(found, slopes, windows.spans(found))
+
+
+def images_of_block(images: int, rows: Any, first: int) -> np.ndarray:
+    """The image of each row from row `first` of all rois on; −1 for a padding row."""
+    return native.image_index(rois.as_rows(rows, images), images, first)
 
 
 class Tile(NamedTuple):
     """Where a chunk of the feature maps lies: its first image, row and column, of a plane so wide.
 
-    `argmax_dtype` is what positions in the whole plane fit; None where nobody asks for them.
+    Its values have a dtype, and `argmax_dtype` is what positions in the whole plane fit; None where
+    nobody asks for them.
     """
 
     image: int
     top: int
     left: int
     plane_width: int
+    dtype: Any
     argmax_dtype: Any
 
 
@@ -34,47 +103,38 @@ class Pooled(NamedTuple):
 
     Attributes:
         regions: (m,) places in the block, ascending.
-        values: (m, c, h, w), in the dtype of the features.
-        argmax: (m, c, h, w) positions in the whole plane; None where the planes are not divided
-            and nobody asks for positions.
+        values: (m, c, h, w), or what else there is of each region.
+        argmax: (m, c, h, w) positions in the whole plane; None where they are not needed.
     """
 
     regions: np.ndarray
     values: np.ndarray
-    argmax: np.ndarray | None
+    argmax: np.ndarray | None = None
 
 
-def bins_of_block(
-    rows: Any,
-    data_shape: tuple[int, int, int, int],
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    data_dtype: Any,
-    first: int,
-) -> geometry.Bins:
-    """The bins of the rows from row `first` of all rois on."""
-    rows = boxes.as_rows(rows, data_shape[0])
-    return bins.max_bins(rows, data_shape, pooled_size, spatial_scale, data_dtype, first)
-
-
-def pool_tile(data: Any, tile: Tile, block: geometry.Bins, after: None) -> Pooled:
+def pool_tile(source: Source, data: Any, tile: Tile, block: Block, after: None) -> Pooled:
     """The regions of a block that touch the tile, over its pixels alone; `after` only waits."""
-    data = boxes.as_native(numpy.as_maps(data))
-    images, _, height, width = data.shape
-    touching = (block.image >= tile.image) & (block.image < tile.image + images)
-    for side, begin, size in ((block.rows, tile.top, height), (block.cols, tile.left, width)):
-        first, last = side[:, 0, 0], side[:, -1, 1]
-        touching &= (first < begin + size) & (last > begin)
-    regions = np.flatnonzero(touching)
-    edges = geometry.Bins(
-        block.image[regions] - tile.image,
-        np.clip(block.rows[regions] - tile.top, 0, height),
-        np.clip(block.cols[regions] - tile.left, 0, width),
-    )
-    values, argmax = numpy.max_of_bins(data, edges, tile.argmax_dtype)
-    if argmax is not None:
-        _to_plane(argmax, width, tile)
-    return Pooled(regions, values, argmax)
+    data, window, regions = touching(data, tile, block)
+    found, _ = windows.within(block.found, regions, window)
+    data = (data if len(regions) else data[:0]).astype(tile.dtype, copy=False)
+    kernel, (height, width) = source.operator.forward, source.call.pooled_size
+    sizes = {"K": len(regions), "C": data.shape[1], "h": height, "w": width}
+    dtypes = [tile.dtype] if tile.argmax_dtype is None else [tile.dtype, tile.argmax_dtype]
+    results = [
+        memory.empty(shape, np.dtype(dtype))
+        for shape, dtype in zip(shapes(kernel, sizes), dtypes, strict=False)
+    ]
+    native.run(kernel, data.dtype.name, {"data": [data], **found._asdict()}, results)
+    for argmax in results[1:]:
+        _to_plane(argmax, window.width, tile)
+    return Pooled(regions, *results)
+
+
+def touching(data: Any, tile: Tile, block: Block) -> tuple[np.ndarray, windows.Window, np.ndarray]:
+    """The tile's pixels, what window they are, and the regions of a block that touch it."""
+    (data,) = numpy.as_maps(data)
+    window = windows.Window(tile.image, tile.top, tile.left, len(data), *data.shape[2:])
+    return data, window, windows.touching(block.found.image, block.spans, window)
 
 
 def _to_plane(argmax: np.ndarray, width: int, tile: Tile) -> None:
@@ -85,50 +145,32 @@ def _to_plane(argmax: np.ndarray, width: int, tile: Tile) -> None:
     np.add(argmax, moved, out=argmax, where=argmax >= 0)
 
 
-def combine(parts: Sequence[Pooled]) -> Pooled:
-    """All regions of several parts."""
-    if len(parts) == 1:
-        return parts[0]
-    regions = np.unique(np.concatenate([part.regions for part in parts]))
-    return _combined(parts, regions, parts[0].values.shape[1:], parts[0].values.dtype)
+# Puts a part where its regions are in what is known so far.
+Join = Callable[[Pooled, np.ndarray, Pooled], None]
 
 
-def finish(
-    parts: Sequence[Pooled],
-    shape: tuple[int, int, int, int],
-    dtype: Any,
-    argmax_dtype: Any,
-) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-    """A block of the result: values, and positions where a dtype is given for them."""
-    if len(parts) == 1 and len(parts[0].regions) == shape[0]:
-        whole = parts[0]
-    else:
-        whole = _combined(parts, np.arange(shape[0]), shape[1:], dtype)
-    if argmax_dtype is None:
-        return whole.values
-    if whole.argmax is None:
-        return whole.values, np.full(shape, -1, argmax_dtype)
-    return whole.values, whole.argmax
+def place(total: Pooled, at: np.ndarray, part: Pooled) -> None:
+    """Of regions that no other part has: planes are not divided."""
+    total.values[at] = part.values
+    if total.argmax is not None:
+        total.argmax[at] = part.argmax
 
 
-def _combined(
-    parts: Sequence[Pooled], regions: np.ndarray, shape: tuple[int, ...], dtype: Any
-) -> Pooled:
-    values = np.zeros((len(regions), *shape), dtype)
-    argmax = None
-    if parts and parts[0].argmax is not None:
-        argmax = np.full(values.shape, -1, parts[0].argmax.dtype)
-    for part in parts:
-        at = np.searchsorted(regions, part.regions)
-        if argmax is None or part.argmax is None:
-            values[at] = part.values  # of no other part's regions: planes are not divided
-            continue
-        best, where = values[at], argmax[at]
-        better = _is_better(part.values, part.argmax, best, where)
-        np.copyto(best, part.values, where=better)
-        np.copyto(where, part.argmax, where=better)
-        values[at], argmax[at] = best, where
-    return Pooled(regions, values, argmax)
+def add(total: Pooled, at: np.ndarray, part: Pooled) -> None:
+    """Sums."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total.values[at] += part.values
+
+
+def outdo(total: Pooled, at: np.ndarray, part: Pooled) -> None:
+    """Winners."""
+    assert total.argmax is not None
+    assert part.argmax is not None
+    best, where = total.values[at], total.argmax[at]
+    better = _is_better(part.values, part.argmax, best, where)
+    np.copyto(best, part.values, where=better)
+    np.copyto(where, part.argmax, where=better)
+    total.values[at], total.argmax[at] = best, where
 
 
 def _is_better(
@@ -141,81 +183,42 @@ def _is_better(
     return np.asarray(better)
 
 
-def images_of_block(rows: Any, images: int, first: int) -> np.ndarray:
-    """The image of each row from row `first` of all rois on; −1 for a padding row."""
-    return bins.image_index(boxes.as_rows(rows, images), images, first)
+def combine(parts: Sequence[Pooled], join: Join) -> Pooled:
+    """All regions of several parts."""
+    regions = np.unique(np.concatenate([part.regions for part in parts]))
+    shape = len(regions), *parts[0].values.shape[1:]
+    return _combined(parts, regions, shape, parts[0].values.dtype, join)
 
 
-class Bands(NamedTuple):
-    """The chunks of a gradient: whole rows of some images, so a run of positions in each plane.
-
-    Attributes:
-        images: Where each chunk of images begins and, closing the list, where the last ends.
-        tops: The same of rows.
-        width: Of a plane.
-    """
-
-    images: tuple[int, ...]
-    tops: tuple[int, ...]
-    width: int
-
-
-class Addends(NamedTuple):
-    """What a block of regions adds to one band: flat positions and gradients, in the order of k,
-    i and j for each position.
-    """
-
-    at: np.ndarray
-    grad: np.ndarray
-
-
-def split_block(
-    grad: np.ndarray, argmax: np.ndarray, image: np.ndarray, bands: Bands
-) -> dict[tuple[int, int], Addends]:
-    """The gradients of a block of regions, by the band (n, y) that they are added to."""
-    height, width = bands.tops[-1], bands.width
-    regions = np.flatnonzero(image >= 0)
-    image, argmax = image[regions], argmax[regions]
-    if argmax.dtype != np.int32:
-        argmax = argmax.astype(np.int64, copy=False)
-    highest = argmax.max(axis=(1, 2, 3), initial=-1)
-    inside = highest.max(initial=-1) < height * width and argmax.min(initial=-1) == -1
-    checks.refuse_argmax_outside(bool(inside), height, width)
-    lowest = argmax.min(axis=(1, 2, 3), initial=np.iinfo(argmax.dtype).max, where=argmax >= 0)
-
-    parts = {}
-    for n, y in np.ndindex(len(bands.images) - 1, len(bands.tops) - 1):
-        begin, end = bands.tops[y] * width, bands.tops[y + 1] * width
-        near = (image >= bands.images[n]) & (image < bands.images[n + 1])
-        near &= (lowest < end) & (highest >= begin)
-        if near.any():
-            plane = image[near].astype(np.intp) - bands.images[n]
-            found = (argmax[near] >= begin) & (argmax[near] < end)
-            first = (plane[:, None] * grad.shape[1] + np.arange(grad.shape[1])) * (end - begin)
-            at = np.broadcast_to(first[:, :, None, None], found.shape)[found]
-            at += argmax[near][found].astype(np.intp) - begin
-            parts[n, y] = Addends(at, grad[regions[near]][found])
-    return parts
-
-
-def add(
-    total: np.ndarray | None,
-    parts: Sequence[Addends | None],
-    shape: tuple[int, ...],
-    dtype: Any,
-    after: None,
-) -> np.ndarray:
-    """The total of earlier blocks, or zeros, and one by one the gradients of these, as `dtype`.
-
-    Half-precision gradients are summed in float32. `after` only waits.
-    """
-    sums = np.dtype(np.float32 if np.dtype(dtype).itemsize == 2 else dtype)
-    total = np.zeros(shape, sums) if total is None else total.copy()
+def finish(
+    parts: Sequence[Pooled], shape: tuple[int, ...], dtype: Any, argmax_dtype: Any, join: Join
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    """A block of the result: values, and positions where a dtype is given for them."""
+    if len(parts) == 1 and len(parts[0].regions) == shape[0]:
+        whole = parts[0]
+    else:
+        kind = parts[0].values.dtype if parts else dtype
+        whole = _combined(parts, np.arange(shape[0]), shape, kind, join)
     with np.errstate(over="ignore", invalid="ignore"):
-        for part in parts:
-            if part is not None:
-                np.add.at(total.reshape(-1), part.at, part.grad.astype(sums, copy=False))
-        return total.astype(dtype, copy=False)
+        values = whole.values.astype(dtype, copy=False)
+    if argmax_dtype is None:
+        return values
+    if whole.argmax is None:
+        return values, np.full(shape, -1, argmax_dtype)
+    return values, whole.argmax
+
+
+def _combined(
+    parts: Sequence[Pooled], regions: np.ndarray, shape: tuple[int, ...], dtype: Any, join: Join
+) -> Pooled:
+    values = np.zeros(shape, dtype)
+    argmax = None
+    if parts and parts[0].argmax is not None:
+        argmax = np.full(shape, -1, parts[0].argmax.dtype)
+    total = Pooled(regions, values, argmax)
+    for part in parts:
+        join(total, np.searchsorted(regions, part.regions), part)
+    return total
 
 
 def wait(*others: Any) -> None:

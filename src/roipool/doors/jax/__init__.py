@@ -1,108 +1,123 @@
-"""JAX arrays and tracers: checked, rois turned to bins, a primitive called."""
+"""JAX arrays and tracers: checked, regions turned to what kernels take, a primitive called."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
-from roipool import bins, boxes, checks, geometry
-from roipool.doors.jax import batching, derivatives, operators  # noqa: F401  registers rules
+from roipool import checks, geometry, native
+from roipool.descriptions import Call, Operator
+from roipool.doors.jax import batching, derivatives  # noqa: F401  registers rules
+from roipool.doors.jax.primitives import bind
+from roipool.doors.jax.regions import as_rows, can_be_looked_at, moving, structure
+from roipool.kernels import DATA, KERNELS
+
+Shape = tuple[int, ...]
 
 
-def roi_pool(
-    data: Any,
-    rois: Any,
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    return_argmax: bool,
+def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: bool, out: Any) -> Any:
+    """The operator's values and, where asked for, what they stand at."""
+    _refuse_out(out)
+    maps = _as_maps(data, operator)
+    rows = as_rows(regions, sum(array.shape[0] for array in maps))
+    found = structure(operator, rows, _sizes(maps, call), maps[0].dtype, call)
+    results = bind(operator.forward, {"data": maps, **found}, results=1 + positions)
+    return tuple(results) if positions else results[0]
+
+
+def backward(
+    operator: Operator,
+    grad: Any,
+    regions: Any,
+    data_shapes: Sequence[Shape],
+    call: Call | None,
+    saved: Mapping[str, Any],
+    several: bool,
     out: Any,
 ) -> Any:
-    """`roipool.roi_pool` for JAX arrays; the size and scale have been checked."""
+    """The gradient of the features: one array for each shape, or the only one."""
     _refuse_out(out)
-    checks.refuse_maps(data.dtype, data.dtype.name, data.shape)
-    _refuse_large_planes("data's shape", data.shape)
-    edges = _bins(_as_rows(rois, data.shape[0]), data, pooled_size, spatial_scale)
-    results = operators.pool(data, *edges, argmax=return_argmax)
-    return tuple(results) if return_argmax else results[0]
+    for shape in data_shapes:
+        _refuse_large_planes("data_shape", shape)
+    images = sum(shape[0] for shape in data_shapes)
+    rows = as_rows(regions, images)
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shapes[0])
+    if call is not None:
+        maps = geometry.maps_of(data_shapes, call.scales)
+        found = structure(operator, rows, maps, grad.dtype, call)
+    elif isinstance(rows, np.ndarray):
+        found = {"image": native.image_index(rows, images)}
+    else:
+        found = {"image": geometry.image_index(jnp, rows[:, 0], images)}
+    for name, value in saved.items():
+        found[name] = _positions(value, grad, found["image"], data_shapes)
+    (filled,) = bind(operator.backward, {"pooled": grad, **found}, tuple(map(tuple, data_shapes)))
+    return filled if several else filled[0]
 
 
-def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
-) -> Any:
-    """`roipool.roi_pool_backward` for JAX arrays."""
-    _refuse_out(out)
-    images, _, height, width = data_shape
-    _refuse_large_planes("data_shape", data_shape)
-    rows = _as_rows(rois, images)
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shape)
-    known = np.asarray(argmax) if _can_be_looked_at(argmax) else None
-    argmax = jnp.asarray(argmax)
+def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: Call) -> Array:
+    """The gradient of the regions' corners, (K, 5), by the chain rule through their weights."""
+    maps = _as_maps(data, operator)
+    grad = jnp.asarray(grad)
+    rows = as_rows(regions, sum(array.shape[0] for array in maps))
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], maps[0].shape)
+    dtype, sizes = maps[0].dtype, _sizes(maps, call)
+    checks.refuse_other_dtype("grad", grad.dtype, dtype)
+    F = geometry.float_type(jnp, dtype, rows.dtype)
+    if isinstance(rows, np.ndarray):
+        native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
+        rows = jnp.asarray(rows, F)
+    kernel_of = {name: kernel for name, kernel in operator.linear.linear.items() if name != "data"}
+
+    def weights(rows: Array) -> Any:
+        found = moving(operator.structure, sizes, dtype, call, rows)
+        return {name: found[name] for name in kernel_of}, found
+
+    _, back, found = jax.vjp(weights, rows, has_aux=True)
+    known = {"data": maps, "pooled": grad, **found}
+    of_weights = {name: bind(KERNELS[kernel], known)[0] for name, kernel in kernel_of.items()}
+    return back(of_weights)[0].astype(F)
+
+
+def _as_maps(data: Any, operator: Operator) -> list[Array]:
+    """Arrays of feature maps, checked: one, or several in a sequence."""
+    several = checks.is_several(data)
+    maps = (
+        [each if isinstance(each, Array) else jnp.asarray(each) for each in data]
+        if several
+        else [data]
+    )
+    for i, array in enumerate(maps):
+        if several and array.ndim == 3:
+            maps[i] = array = array[None]
+        checks.refuse_maps(array.dtype, array.dtype.name, array.shape, operator.dtypes)
+        _refuse_large_planes("data's shape", array.shape)
+    if several:
+        checks.refuse_unlike(maps)
+    return maps
+
+
+def _sizes(maps: Sequence[Array], call: Call) -> geometry.Maps:
+    return geometry.maps_of([array.shape for array in maps], call.scales)
+
+
+def _positions(value: Any, grad: Any, image: Any, data_shapes: Sequence[Shape]) -> Array:
+    """Positions that were saved, which must lie in their map where they can be looked at."""
+    known = np.asarray(value) if can_be_looked_at(value) else None
+    argmax = jnp.asarray(value)
     whole = argmax.dtype.name in ("int32", "int64")
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
-    if isinstance(rows, np.ndarray):
-        image = bins.image_index(rows, images)
-    else:
-        image = geometry.image_index(jnp, rows[:, 0], images)
     if known is not None and known.size:
-        inside = bool(known.min() >= -1) and bool(known.max() < height * width)
-        checks.refuse_argmax_outside(inside, height, width)
-    return operators.scatter(grad, argmax, image, data_shape=tuple(data_shape))
-
-
-def _bins(
-    rows: Any, data: Any, pooled_size: tuple[int, int], spatial_scale: float
-) -> geometry.Bins:
-    """Of rows that can be looked at, wrong ones are refused; of others they are padding."""
-    if isinstance(rows, np.ndarray):
-        return bins.max_bins(rows, data.shape, pooled_size, spatial_scale, data.dtype)
-    rows = lax.stop_gradient(rows)
-    return _traced_bins(jnp, rows, data.shape, pooled_size, spatial_scale, data.dtype)
-
-
-# Also where a derivative or vmap is taken outside of jit: one program, not fifty.
-_traced_bins = jax.jit(geometry.max_bins, static_argnums=(0, 2, 3, 4, 5))
-
-
-def _as_rows(rois: Any, images: int) -> Any:
-    """Any form of `rois` as (K, 5) rows: a NumPy array where the values can be looked at."""
-    if all(map(_can_be_looked_at, jax.tree.leaves(rois))):
-        return boxes.as_rows(rois, images)
-    if not isinstance(rois, Sequence):
-        rows = _as_real("rois", rois)
-    else:
-        parts = [_as_real(f"rois[{i}]", jnp.asarray(part)) for i, part in enumerate(rois)]
-        if all(part.shape == (5,) for part in parts):
-            rows = jnp.stack(parts)
-        else:
-            boxes.refuse_count(len(parts), images)
-            rows = jnp.concatenate([_with_index(i, part) for i, part in enumerate(parts)])
-    boxes.refuse_shape("rois", rows.shape, 5)
-    return rows
-
-
-def _with_index(image: int, part: Array) -> Array:
-    if part.shape == (0,):
-        part = part.reshape(0, 4)
-    boxes.refuse_shape(f"rois[{image}]", part.shape, 4)
-    return jnp.pad(part, ((0, 0), (1, 0)), constant_values=image)
-
-
-def _as_real(name: str, value: Any) -> Array:
-    real = jnp.issubdtype(value.dtype, jnp.floating) or value.dtype.kind in "iu"
-    boxes.refuse_dtype(name, value.dtype, real)
-    return value if value.dtype == jnp.float64 else value.astype(jnp.float32)
-
-
-def _can_be_looked_at(value: Any) -> bool:
-    """Not while it is traced, and not where a look would wait for another device."""
-    if isinstance(value, jax.core.Tracer):
-        return False
-    if not isinstance(value, Array):
-        return True
-    return value.is_fully_addressable and all(d.platform == "cpu" for d in value.devices())
+        planes = [height * width for _, _, height, width in data_shapes]
+        most: Any = max(planes)
+        if len(planes) > 1 and isinstance(image, np.ndarray):
+            of_image = np.repeat(planes, [shape[0] for shape in data_shapes])
+            most = np.where(image < 0, most, of_image[image])[:, None, None, None]
+        checks.refuse_argmax_outside(bool(np.all((known >= -1) & (known < most))), data_shapes)
+    return argmax
 
 
 def _refuse_out(out: Any) -> None:

@@ -1,83 +1,96 @@
 """jax.vmap of the primitives: one call, on the images and the regions of all examples.
 
-The images of an example follow those of the example before, so the indices of its regions grow by
-as many.
+The axis of each letter that leads an array is joined: an example's images, regions and lists of
+taps follow those of the example before, and whole numbers that count along them grow by as many. A
+list that all examples share is not repeated; each example's regions count along the same.
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 from jax.interpreters import batching
 
-from roipool.doors.jax.operators import gather, gather_p, pool, pool_p, scatter, scatter_p
+from roipool.doors.jax.primitives import PRIMITIVES, Shapes, bind, by_name, sizes
+from roipool.kernels import DATA, KERNELS, Kernel
 
 
-def _pool_batch(args: Sequence[Any], dims: Sequence[Any], *, argmax: bool) -> Any:
-    examples, regions = _examples(args, dims), _rows(args[1], dims[1])
-    data, image, rows, cols = args
-    image, rows, cols = (
-        _folded(arg, dim, examples) for arg, dim in zip(args[1:], dims[1:], strict=True)
-    )
-    if dims[0] is not None:  # otherwise all examples share the images, and so the indices
-        image = _moved(image, (examples, regions), _rows(data, dims[0]))
-        data = _folded(data, dims[0], examples)
-    results = pool(data, image, rows, cols, argmax=argmax)
-    return [_unfolded(result, (examples, regions)) for result in results], [0] * len(results)
+def _batch(
+    kernel: Kernel, operands: Sequence[Any], dims: Sequence[Any], *, maps: Shapes, results: int
+) -> Any:
+    examples = next(x.shape[d] for x, d in zip(operands, dims, strict=True) if d is not None)
+    known, batched = by_name(kernel, operands, maps), by_name(kernel, dims, maps)
+    each = sizes(kernel, by_name(kernel, list(map(_shape_of_one, operands, dims)), maps))
+    joined = _joined_letters(kernel, batched)
+    for arg in kernel.inputs:
+        value, dim = known[arg.name], batched[arg.name]
+        if arg == DATA:
+            if "N" in joined:
+                pairs = zip(value, dim, strict=True)
+                known[arg.name] = [_joined(_stacked(x, d, examples)) for x, d in pairs]
+        elif arg.axes[0] in joined:
+            stacked = _stacked(value, dim, examples)
+            if arg.along in joined:
+                lengths = [shape[0] for shape in maps] if arg.along == "N" else [each[arg.along]]
+                stacked = _grown(stacked, lengths)
+            known[arg.name] = _joined(stacked)
+    grown = tuple((examples * shape[0], *shape[1:]) for shape in maps)
+    found = bind(kernel, known, grown, results)
+    out: list[Any] = []
+    for arg, result in zip(kernel.results, found, strict=False):
+        if arg == DATA:
+            out += [x.reshape(examples, *shape) for x, shape in zip(result, maps, strict=True)]
+        else:
+            out.append(result.reshape(examples, each[arg.axes[0]], *result.shape[1:]))
+    return out, [0] * len(out)
 
 
-def _gather_batch(args: Sequence[Any], dims: Sequence[Any]) -> Any:
-    examples, regions = _examples(args, dims), _rows(args[2], dims[2])
-    data, argmax, image = args
-    argmax, image = _folded(argmax, dims[1], examples), _folded(image, dims[2], examples)
-    if dims[0] is not None:
-        image = _moved(image, (examples, regions), _rows(data, dims[0]))
-        data = _folded(data, dims[0], examples)
-    return _unfolded(gather(data, argmax, image), (examples, regions)), 0
+def _joined_letters(kernel: Kernel, batched: dict[str, Any]) -> set[str]:
+    """Those that lead an array of which each example has its own; always that of regions."""
+    letters = {"K"} | {arg.axes[0] for arg in kernel.results}
+    for arg in kernel.inputs:
+        dims = batched[arg.name] if arg == DATA else [batched[arg.name]]
+        if any(dim is not None for dim in dims):
+            letters.add(arg.axes[0])
+    return letters
 
 
-def _scatter_batch(args: Sequence[Any], dims: Sequence[Any], *, data_shape: Any) -> Any:
-    examples, regions = _examples(args, dims), _rows(args[2], dims[2])
-    grad, argmax, image = (_folded(arg, dim, examples) for arg, dim in zip(args, dims, strict=True))
-    images, *plane = data_shape
-    image = _moved(image, (examples, regions), images)
-    sums = scatter(grad, argmax, image, data_shape=(examples * images, *plane))
-    return _unfolded(sums, (examples, images)), 0
+def _shape_of_one(operand: Any, dim: int | None) -> tuple[int, ...]:
+    shape: tuple[int, ...] = operand.shape
+    return shape if dim is None else (*shape[:dim], *shape[dim + 1 :])
 
 
-def _examples(args: Sequence[Any], dims: Sequence[Any]) -> int:
-    found: int = next(a.shape[dim] for a, dim in zip(args, dims, strict=True) if dim is not None)
-    return found
-
-
-def _rows(array: Any, dim: int | None) -> int:
-    """The length of the first axis in one example."""
-    length: int = array.shape[1 if dim == 0 else 0]
-    return length
-
-
-def _folded(array: Any, dim: int | None, examples: int) -> Array:
-    """All examples' rows in one axis; rows that all examples share are repeated."""
+def _stacked(array: Any, dim: int | None, examples: int) -> Array:
+    """With the examples as the first axis."""
     if dim is None:
-        array = jnp.broadcast_to(array, (examples, *array.shape))
-    else:
-        array = jnp.moveaxis(array, dim, 0)
+        return jnp.broadcast_to(array, (examples, *array.shape))
+    return jnp.moveaxis(array, dim, 0)
+
+
+def _joined(array: Array) -> Array:
     return array.reshape(math.prod(array.shape[:2]), *array.shape[2:])
 
 
-def _unfolded(array: Array, sizes: tuple[int, int]) -> Array:
-    return array.reshape(*sizes, *array.shape[1:])
+def _grown(index: Array, lengths: Sequence[int]) -> Array:
+    """Indices of all examples, as they count where arrays of such lengths are joined.
+
+    In each array an example's part follows that of the example before, so in front of an index
+    that fell into it there are, of each array before, the parts of all the other examples too.
+    Negative ones stay.
+    """
+    example = jnp.arange(index.shape[0], dtype=index.dtype)
+    example = example.reshape(-1, *[1] * (index.ndim - 1))
+    first, *others = lengths
+    moved, end = index + example * first, first
+    for length in others:
+        front = (index.shape[0] - 1) * end
+        moved = jnp.where(index < end, moved, index + (front + example * length))
+        end += length
+    return jnp.where(index < 0, index, moved)
 
 
-def _moved(image: Array, sizes: tuple[int, int], images: int) -> Array:
-    """Indices of (examples, regions) among the images of all examples, so many in each."""
-    each = image.reshape(sizes)
-    first = jnp.arange(sizes[0], dtype=image.dtype)[:, None] * images
-    return jnp.where(each < 0, each, each + first).reshape(-1)
-
-
-batching.primitive_batchers[pool_p] = _pool_batch
-batching.primitive_batchers[gather_p] = _gather_batch
-batching.primitive_batchers[scatter_p] = _scatter_batch
+for _kernel in KERNELS.values():
+    batching.primitive_batchers[PRIMITIVES[_kernel.name]] = partial(_batch, _kernel)

@@ -1,55 +1,72 @@
-"""Derivatives of the primitives, in both modes, of any order.
-
-That of `pool` is `gather` of the tangent; `gather` and `scatter` are linear and each other's
-transpose.
-"""
+"""Derivatives of the primitives, in both modes, of any order, from their kernels' descriptions."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
 from jax.interpreters import ad
 
-from roipool.doors.jax.operators import gather, gather_p, pool, pool_p, scatter, scatter_p
+from roipool.doors.jax.primitives import PRIMITIVES, Shapes, bind, by_name, names
+from roipool.kernels import DATA, KERNELS, Kernel
 
 
-def _zero(value: Any) -> ad.Zero:
-    return ad.Zero(jax.typeof(value).to_tangent_aval())
+def _jvp(
+    kernel: Kernel, primals: Sequence[Any], tangents: Sequence[Any], *, maps: Shapes, results: int
+) -> Any:
+    known = by_name(kernel, primals, maps)
+    moving = _moving(by_name(kernel, tangents, maps))
+    first = kernel.inputs[0].name
+    if kernel.tangent and first in moving:
+        found = bind(kernel, known, maps)  # all results, for what reads them again
+        known |= dict(zip((arg.name for arg in kernel.results), found, strict=True))
+        out = bind(KERNELS[kernel.tangent], known | {first: moving[first]}, maps)
+        found = found[:results]
+    else:
+        found = bind(kernel, known, maps, results)
+        parts = [
+            bind(kernel, known | {name: tangent}, maps)
+            for name, tangent in moving.items()
+            if name in kernel.linear
+        ]
+        out = jax.tree.map(lambda *terms: sum(terms[1:], terms[0]), *parts) if parts else []
+    found, out = jax.tree.leaves(found), jax.tree.leaves(out)
+    zeros = [ad.Zero(jax.typeof(result).to_tangent_aval()) for result in found[len(out) :]]
+    return found, [*out, *zeros]
 
 
-def _pool_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, argmax: bool) -> Any:
-    tangent = tangents[0]
-    if type(tangent) is ad.Zero:
-        results = pool(*primals, argmax=argmax)
-        return results, [_zero(result) for result in results]
-    values, positions = pool(*primals, argmax=True)
-    gathered = gather(tangent, positions, primals[1])
-    if argmax:
-        return [values, positions], [gathered, _zero(positions)]
-    return [values], [gathered]
+def _moving(tangents: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not zero; of feature maps all arrays, if one of them is not."""
+    moving = {}
+    for name, tangent in tangents.items():
+        arrays = tangent if isinstance(tangent, list) else [tangent]
+        if any(type(each) is not ad.Zero for each in arrays):
+            arrays = [ad.instantiate_zeros(each) for each in arrays]
+            moving[name] = arrays if isinstance(tangent, list) else arrays[0]
+    return moving
 
 
-def _gather_transpose(grad: Any, data: Any, argmax: Any, image: Any) -> list[Any]:
-    if type(grad) is ad.Zero:
-        return [ad.Zero(data.aval), None, None]
-    return [scatter(grad, argmax, image, data_shape=data.aval.shape), None, None]
-
-
-def _scatter_transpose(
-    grad_data: Any, grad: Any, argmax: Any, image: Any, *, data_shape: tuple[int, ...]
+def _transpose(
+    kernel: Kernel, cotangents: Sequence[Any], *operands: Any, maps: Shapes, results: int
 ) -> list[Any]:
-    if type(grad_data) is ad.Zero:
-        return [ad.Zero(grad.aval), None, None]
-    return [gather(grad_data, argmax, image), None, None]
+    wanted = [ad.is_undefined_primal(operand) for operand in operands]
+    if all(type(each) is ad.Zero for each in cotangents):
+        return [
+            ad.Zero(operand.aval) if undefined else None
+            for operand, undefined in zip(operands, wanted, strict=True)
+        ]
+    given = [ad.instantiate_zeros(each) for each in cotangents]
+    (result,) = kernel.results
+    known = by_name(kernel, operands, maps) | {result.name: given if result == DATA else given[0]}
+    owners = names(kernel, maps)
+    name = owners[wanted.index(True)]
+    (gradient,) = bind(KERNELS[kernel.linear[name]], known, maps)
+    gradients = iter(gradient if isinstance(gradient, list) else [gradient])
+    each = [next(gradients) if owner == name else None for owner in owners]
+    return [one if undefined else None for one, undefined in zip(each, wanted, strict=True)]
 
 
-ad.primitive_jvps[pool_p] = _pool_jvp
-ad.defjvp(gather_p, lambda tangent, _, argmax, image: gather(tangent, argmax, image), None, None)
-ad.defjvp(
-    scatter_p,
-    lambda tangent, _, argmax, image, **sizes: scatter(tangent, argmax, image, **sizes),
-    None,
-    None,
-)
-ad.primitive_transposes[gather_p] = _gather_transpose
-ad.primitive_transposes[scatter_p] = _scatter_transpose
+for _kernel in KERNELS.values():
+    ad.primitive_jvps[PRIMITIVES[_kernel.name]] = partial(_jvp, _kernel)
+    if _kernel.linear:
+        ad.primitive_transposes[PRIMITIVES[_kernel.name]] = partial(_transpose, _kernel)

@@ -3,7 +3,7 @@
 A process that loads a graph with that operator must have imported this module.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mxnet as mx
@@ -12,62 +12,104 @@ from mxnet.ndarray import NDArray
 from mxnet.symbol import Symbol
 
 import roipool.doors.numpy as numpy_door
-from roipool import boxes, checks
+from roipool import checks
+from roipool import rois as regions
+from roipool.descriptions import Call, Operator
 from roipool.doors.mxnet import threads as _threads  # noqa: F401  what it registers
 from roipool.doors.mxnet.arrays import view, wrap
+from roipool.doors.mxnet.derivatives import Pooled
 from roipool.doors.mxnet.graph import node
 from roipool.doors.mxnet.recording import record
 
 
-def roi_pool(
-    data: Any,
-    rois: Any,
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    return_argmax: bool,
-    out: Any,
-) -> Any:
-    """`roipool.roi_pool` for arrays and symbols; the size and scale have been checked."""
-    if isinstance(data, Symbol):
-        if out is not None:
-            raise TypeError("out is given, but data is a Symbol, whose memory MXNet plans")
-        return node(data, rois, pooled_size, spatial_scale, return_argmax)
-    maps, regions = view("data", data), _viewed("rois", rois)
+def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
+    """The operator's values and, where asked for, what they stand at; recorded by autograd."""
+    several = checks.is_several(data)
+    arrays = list(data) if several else [data]
+    if any(isinstance(array, Symbol) for array in arrays):
+        return _node(operator, data, rois, call, positions, out)
+    views = [view(_place("data", i, several), array) for i, array in enumerate(arrays)]
+    maps = views if several else views[0]
+    rows = _viewed("rois", rois)
     # MXNet's threads know no arrays without elements, which have no gradient either.
-    recorded = mx.autograd.is_recording() and maps.dtype.name in checks.FLOATS and maps.size > 0
+    recorded = mx.autograd.is_recording() and any(
+        array.dtype.name in checks.FLOATS and array.size > 0 for array in views
+    )
     if out is not None:
         if recorded:
             raise ValueError(
                 "out is given, but a derivative may be asked for; leave out, or call under "
                 "autograd.pause()"
             )
-        given = checks.values_and_argmax(out) if return_argmax else (out,)
+        given = checks.values_and_argmax(out) if positions else (out,)
         memory = tuple(view("out", array, to_write=True) for array in given)
-        filled = memory if return_argmax else memory[0]
-        numpy_door.roi_pool(maps, regions, pooled_size, spatial_scale, return_argmax, filled)
+        filled = memory if positions else memory[0]
+        numpy_door.pool(operator, maps, rows, call, positions, filled)
         return out
 
-    with_argmax = return_argmax or recorded
-    result = numpy_door.roi_pool(maps, regions, pooled_size, spatial_scale, with_argmax, None)
-    values, argmax = result if isinstance(result, tuple) else (result, None)
-    pooled = wrap(values, data)
-    if argmax is None:
-        return pooled
+    saving = positions or (recorded and bool(operator.saved))
+    result = numpy_door.pool(operator, maps, rows, call, saving, None)
+    values, *saved = result if isinstance(result, tuple) else (result,)
+    pooled = wrap(values, arrays[0])
     if recorded:
-        rows = np.array(boxes.as_rows(regions, maps.shape[0]))
-        pooled = record(pooled, argmax, rows, data, rois)
-        argmax = argmax.copy() if return_argmax else argmax  # what is returned may be changed
-    return (pooled, wrap(argmax, data)) if return_argmax else pooled
+        copied = np.array(regions.as_rows(rows, sum(array.shape[0] for array in views)))
+        kept = Pooled(operator, call, copied, dict(zip(operator.saved, saved, strict=False)))
+        record(pooled, kept, arrays, rois)
+        saved = [array.copy() for array in saved]  # what is returned may be changed
+    return (pooled, *(wrap(array, arrays[0]) for array in saved)) if positions else pooled
 
 
-def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
+def backward(
+    operator: Operator,
+    grad: Any,
+    rois: Any,
+    data_shapes: Sequence[tuple[int, ...]],
+    call: Call | None,
+    saved: Mapping[str, Any],
+    several: bool,
+    out: Any,
 ) -> Any:
-    """`roipool.roi_pool_backward` for arrays; MXNet does not record it."""
-    arrays = view("grad", grad), _viewed("argmax", argmax), _viewed("rois", rois)
-    memory = None if out is None else view("out", out, to_write=True)
-    grad_data = numpy_door.roi_pool_backward(*arrays, data_shape, memory)
-    return wrap(grad_data, grad) if out is None else out
+    """The gradient of the features, for arrays; MXNet does not record it."""
+    seen = view("grad", grad)
+    read = {name: _viewed(name, array) for name, array in saved.items()}
+    memory: Any = None
+    if out is not None:
+        given = checks.results(out, len(data_shapes) if several else None)
+        views = [view("out", array, to_write=True) for array in given]
+        memory = views if several else views[0]
+    result = numpy_door.backward(
+        operator, seen, _viewed("rois", rois), data_shapes, call, read, several, memory
+    )
+    if out is not None:
+        return out
+    return [wrap(array, grad) for array in result] if several else wrap(result, grad)
+
+
+def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Call) -> Any:
+    """The gradient of the regions' corners, (K, 5), for arrays; MXNet does not record it."""
+    several = checks.is_several(data)
+    arrays = list(data) if several else [data]
+    views = [view(_place("data", i, several), array) for i, array in enumerate(arrays)]
+    maps = views if several else views[0]
+    result = numpy_door.backward_rois(
+        operator, _viewed("grad", grad), maps, _viewed("rois", rois), call
+    )
+    return wrap(result, arrays[0])
+
+
+def _node(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
+    if not isinstance(data, Symbol):
+        raise TypeError(
+            f"data is a {type(data).__name__} of Symbols; expected one Symbol: pool each and join "
+            "with mx.sym.concat(..., dim=0)"
+        )
+    if out is not None:
+        raise TypeError("out is given, but data is a Symbol, whose memory MXNet plans")
+    return node(operator, data, rois, call, positions)
+
+
+def _place(name: str, i: int, several: bool) -> str:
+    return f"{name}[{i}]" if several else name
 
 
 def _viewed(name: str, value: Any) -> Any:

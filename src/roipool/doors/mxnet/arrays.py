@@ -1,6 +1,8 @@
 """MXNet's arrays on the CPU and NumPy's, over the same memory."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mxnet as mx
@@ -8,6 +10,7 @@ import numpy as np
 from mxnet.base import _LIB, check_call
 from mxnet.ndarray import NDArray
 
+REQUESTS = ("null", "write", "inplace", "add")  # what may be asked of memory, as MXNet counts
 _BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
 
 
@@ -26,6 +29,20 @@ def view(name: str, array: Any, *, to_write: bool = False) -> np.ndarray:
         return np.empty(array.shape, dtype)
     memory = (ctypes.c_char * (array.size * dtype.itemsize)).from_address(start.value)
     return np.frombuffer(memory, dtype).reshape(array.shape)
+
+
+@contextmanager
+def written(array: NDArray, request: str) -> Iterator[np.ndarray]:
+    """Memory to fill: the array's own, unless MXNet wants a sum in it, or nothing."""
+    own = view("out", array, to_write=True)
+    if request in ("write", "inplace"):
+        yield own
+        return
+    addend = np.empty_like(own)
+    yield addend
+    if request == "add":
+        with np.errstate(all="ignore"):  # MXNet doesn't warn of infinities and NaN either
+            own += addend
 
 
 def wrap(values: np.ndarray, like: NDArray) -> NDArray:

@@ -9,9 +9,8 @@ before a custom operator has read it, so such arrays must not come near: see `PR
 """
 
 import itertools
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import mxnet as mx
@@ -19,10 +18,11 @@ import numpy as np
 from mxnet.ndarray import NDArray
 from mxnet.symbol import Symbol
 
-from roipool import _core, bins, memory
-from roipool.checks import DTYPES, FLOATS
-from roipool.doors.mxnet.arrays import refuse_context, view
-from roipool.memory import bits
+from roipool import checks, geometry, memory, native
+from roipool.descriptions import Call, Operator
+from roipool.doors.mxnet.arrays import refuse_context, view, written
+from roipool.doors.mxnet.attributes import as_text, described_by
+from roipool.doors.mxnet.derivatives import Pooled
 
 # The module to import before such a graph is loaded: if it was not, MXNet's error names it.
 OPERATOR = "roipool.doors.mxnet"
@@ -35,11 +35,11 @@ _numbers = itertools.count()
 
 
 def node(
+    operator: Operator,
     data: Symbol,
     rois: Any,
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    return_argmax: bool = False,
+    call: Call,
+    positions: bool = False,
     name: str | None = None,
 ) -> Any:
     """The operator as a node of a graph, protected on either side."""
@@ -48,10 +48,10 @@ def node(
             f"rois is a {type(rois).__name__}, but data is a Symbol; expected a Symbol too, such "
             "as mx.sym.Variable('rois')"
         )
-    operator, protection = PROTECTION
-    protected = getattr(mx.sym, operator)
-    attributes = {"pooled_size": str(pooled_size), "spatial_scale": repr(spatial_scale)}
-    if return_argmax:
+    protector, protection = PROTECTION
+    protected = getattr(mx.sym, protector)
+    attributes = as_text(operator, call)
+    if positions:
         attributes["return_argmax"] = "True"
     name = name or f"roipool{next(_numbers)}"
     pooled = mx.sym.Custom(
@@ -64,16 +64,16 @@ def node(
     parts = [protected(pooled[0], name=name, **protection), *list(pooled)[1:]]
     if isinstance(data, mx.sym.np._Symbol):
         parts = [part.as_np_ndarray() for part in parts]
-    return tuple(parts) if return_argmax else parts[0]
+    return tuple(parts) if positions else parts[0]
 
 
-class RoiPool(mx.operator.CustomOp):
+class Pool(mx.operator.CustomOp):
     """One call, or one node of a graph for as long as it is bound."""
 
-    def __init__(self, pooled_size: tuple[int, int], spatial_scale: float) -> None:
+    def __init__(self, operator: Operator, call: Call) -> None:
         super().__init__()
-        self.pooled_size, self.spatial_scale = pooled_size, spatial_scale
-        self.winners: tuple[np.ndarray, np.ndarray] | None = None  # argmax, image
+        self.operator, self.call = operator, call
+        self.pooled: Pooled | None = None
 
     def forward(
         self,
@@ -84,15 +84,16 @@ class RoiPool(mx.operator.CustomOp):
         aux: Sequence[NDArray],
     ) -> None:
         """Writes values, and positions where there is an output for them."""
-        argmax = None
+        data = view("data", in_data[0])
+        saved: list[np.ndarray] = []
         if is_train or len(out_data) > 1:
-            argmax = memory.empty(out_data[0].shape, np.dtype(np.int32))
-        with _written(out_data[0], req[0]) as values:
-            image = self._pool(in_data, values, argmax)
-        self.winners = None if argmax is None else (argmax, image)
-        for array, how in zip(out_data[1:], req[1:], strict=True):
-            with _written(array, how) as positions:
-                positions[...] = argmax
+            saved = self._to_save(out_data[0].shape)
+        with written(out_data[0], req[0]) as values:
+            pooled = self._pool(data, in_data[1], values, saved)
+        self.pooled = pooled if len(saved) == len(self.operator.saved) else None
+        for array, how, positions in zip(out_data[1:], req[1:], saved, strict=False):
+            with written(array, how) as filled:
+                filled[...] = positions
 
     def backward(
         self,
@@ -103,98 +104,90 @@ class RoiPool(mx.operator.CustomOp):
         in_grad: Sequence[NDArray],
         aux: Sequence[NDArray],
     ) -> None:
-        """Adds each gradient at its argmax; the gradient for the regions is zero."""
-        grad = view("grad", out_grad[0])
-        if grad.dtype.name not in FLOATS:
+        """Writes the gradient of the features, and that of the regions, which may be zero."""
+        grad, data = view("grad", out_grad[0]), view("data", in_data[0])
+        if grad.dtype.name not in checks.FLOATS:
             raise TypeError(
-                f"data has dtype {grad.dtype}; a gradient is one of {', '.join(FLOATS)}"
+                f"data has dtype {grad.dtype}; a gradient is one of {', '.join(checks.FLOATS)}"
             )
-        if self.winners is None:  # the forward was told that no training follows
-            argmax = memory.empty(grad.shape, np.dtype(np.int32))
-            self.winners = argmax, self._pool(in_data, np.empty_like(grad), argmax)
-        argmax, image = self.winners
-        with _written(in_grad[0], req[0]) as grad_data:
-            inputs = bits(grad), image, argmax
-            _core.run("max_add", grad.dtype.name, inputs, (bits(grad_data),))
-        with _written(in_grad[1], req[1]) as grad_rois:
-            grad_rois.fill(0)
+        if self.pooled is None:  # the forward was told that no training follows
+            values = np.empty_like(grad)
+            self.pooled = self._pool(data, in_data[1], values, self._to_save(grad.shape))
+        if req[0] != "null":
+            with written(in_grad[0], req[0]) as grad_data:
+                self.pooled.backward(grad, [grad_data])
+        if req[1] != "null":
+            with written(in_grad[1], req[1]) as grad_rois:
+                grad_rois[...] = self.pooled.backward_rois(grad, [data])
+
+    def _to_save(self, shape: tuple[int, ...]) -> list[np.ndarray]:
+        return [memory.empty(shape, np.dtype(np.int32)) for _ in self.operator.saved]
 
     def _pool(
-        self, in_data: Sequence[NDArray], values: np.ndarray, argmax: np.ndarray | None
-    ) -> np.ndarray:
-        data, rois = view("data", in_data[0]), view("rois", in_data[1])
-        image, rows, cols = bins.max_bins(
-            rois, data.shape, self.pooled_size, self.spatial_scale, data.dtype, refuse=False
-        )
-        inputs = bits(data), image, rows, cols
-        _core.run("max", data.dtype.name, inputs, (bits(values), argmax))
-        return image
+        self, data: np.ndarray, rois: NDArray, values: np.ndarray, saved: list[np.ndarray]
+    ) -> Pooled:
+        operator, call, dtype = self.operator, self.call, data.dtype.name
+        rows, maps = view("rois", rois), geometry.maps_of([data.shape], call.scales)
+        found = native.structure(operator, rows, maps, dtype, call, refuse=False)
+        known = {"data": [data], **found._asdict()}
+        native.run(operator.forward, dtype, known, [values, *saved])
+        padding = np.array([-1, 0, 0, 0, 0], rows.dtype)
+        rows = np.where((found.image < 0)[:, None], padding, rows)
+        return Pooled(operator, call, rows, dict(zip(operator.saved, saved, strict=False)))
 
 
 @mx.operator.register(OPERATOR)
-class RoiPoolProp(mx.operator.CustomOpProp):
-    """What MXNet asks about a node; its attributes come as text, as ROIPooling has them."""
+class PoolProp(mx.operator.CustomOpProp):
+    """What MXNet asks about a node; its attributes come as text.
 
-    def __init__(
-        self,
-        pooled_size: str,
-        spatial_scale: str,
-        return_argmax: str = "False",
-        **attributes: str,
-    ) -> None:
+    They are not looked at when this is made: MXNet would not survive an error then.
+    """
+
+    def __init__(self, return_argmax: str = "False", **attributes: str) -> None:
         super().__init__(need_top_grad=True)
-        height, width = map(int, re.findall(r"\d+", pooled_size))
-        self.pooled_size = height, width
-        self.spatial_scale = float(spatial_scale)
-        self.return_argmax = return_argmax == "True"
+        self.attributes, self.outputs = attributes, 1 + (return_argmax == "True")
+
+    @cached_property
+    def described(self) -> tuple[Operator, Call]:
+        """What the attributes say."""
+        return described_by(self.attributes)
 
     def list_arguments(self) -> list[str]:
-        """As of ROIPooling."""
+        """As of MXNet's own."""
         return ["data", "rois"]
 
     def list_outputs(self) -> list[str]:
-        """As of ROIPooling, and perhaps the positions."""
-        return ["output", "argmax"] if self.return_argmax else ["output"]
+        """As of MXNet's own, and perhaps the positions."""
+        operator, _ = self.described
+        return ["output", *(arg.name for arg in operator.forward.results[1 : self.outputs])]
 
     def infer_shape(self, in_shape: list[list[int]]) -> Any:
         """What the shapes must be, −1 where it is not known yet: MXNet tells what doesn't fit."""
         data, rois = in_shape
+        _, call = self.described
         channels = data[1] if len(data) == 4 else -1
         count = rois[0] if len(rois) == 2 else -1
-        result = [count, channels, *self.pooled_size]
+        result = [count, channels, *call.pooled_size]
         maps = data if len(data) == 4 else [-1] * 4
-        return [maps, [count, 5]], [result] * len(self.list_outputs())
+        return [maps, [count, 5]], [result] * self.outputs
 
     def infer_type(self, in_type: list[Any]) -> Any:
         """What the types must be, None where it is not known yet: MXNet tells what doesn't fit."""
         data, rois = in_type
-        if data is not None and np.dtype(data).name not in DTYPES:
+        operator, _ = self.described
+        if data is not None and np.dtype(data).name not in operator.dtypes:
             data = np.float32
         if rois is None and data is not None:
             rois = np.float64 if data == np.float64 else np.float32
-        return [data, rois], [data, np.int32][: len(self.list_outputs())]
+        return [data, rois], [data, np.int32][: self.outputs]
 
     def declare_backward_dependency(
         self, out_grad: list[int], in_data: list[int], out_data: list[int]
     ) -> list[int]:
-        """Data only because forward may not have been told to keep the winners."""
+        """Data because forward may not have been told to save, and for the regions' gradient."""
         return [out_grad[0], *in_data]
 
-    def create_operator(self, ctx: Any, in_shapes: Any, in_dtypes: Any) -> RoiPool:
+    def create_operator(self, ctx: Any, in_shapes: Any, in_dtypes: Any) -> Pool:
         """The operator, on the CPU."""
         refuse_context("the operator", ctx)
-        return RoiPool(self.pooled_size, self.spatial_scale)
-
-
-@contextmanager
-def _written(array: NDArray, req: str) -> Iterator[np.ndarray]:
-    """Memory to fill: the array's own, unless MXNet wants a sum in it, or nothing."""
-    own = view("out", array, to_write=True)
-    if req in ("write", "inplace"):
-        yield own
-        return
-    addend = np.empty_like(own)
-    yield addend
-    if req == "add":
-        with np.errstate(all="ignore"):  # MXNet doesn't warn of infinities and NaN either
-            own += addend
+        return Pool(*self.described)

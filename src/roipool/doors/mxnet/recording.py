@@ -1,43 +1,112 @@
-"""What autograd needs to know of a result: how to go back."""
+"""What autograd needs to know of a result: how to go back.
 
+MXNet's own `autograd.Function` leaves out all gradients behind the first that is not asked for, and
+forgets to add where one is to be added. So what it tells MXNet is told here.
+"""
+
+import ctypes
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import mxnet as mx
 import numpy as np
+from mxnet.base import _LIB, MXCallbackList, NDArrayHandle, c_array, c_handle_array, check_call
 from mxnet.ndarray import NDArray
 
-import roipool.doors.numpy as numpy_door
-from roipool.doors.mxnet.arrays import view, wrap
+from roipool.doors.mxnet.arrays import REQUESTS, view, written
+from roipool.doors.mxnet.derivatives import Pooled
+
+_registry = mx.autograd.Function._registry
+_PLAIN = ctypes.CFUNCTYPE(ctypes.c_int)
+
+# Fills gradients, None where none is asked for, given that of the result.
+Backward = Callable[[np.ndarray, Sequence[np.ndarray | None]], None]
 
 
-def record(values: NDArray, argmax: np.ndarray, rows: np.ndarray, data: NDArray, rois: Any) -> Any:
-    """`values`, as computed from `data` and, where they are an array of MXNet too, `rois`."""
-    if data.grad is not None:
-        # A Function forgets to add to an array whose grad_req is "add": a view of it does not.
-        data = data.reshape(data.shape)
-    inputs = [data.as_nd_ndarray()]
-    if isinstance(rois, NDArray) and rois.size:
-        inputs.append(rois.as_nd_ndarray())
-    return _RoiPool(values, argmax, rows)(*inputs)
+def record(values: NDArray, pooled: Pooled, data: Sequence[NDArray], rois: Any) -> None:
+    """`values`, as pooled from arrays of maps and, where they are MXNet's too, `rois`."""
+    parts = list(rois) if isinstance(rois, Sequence) else [rois]
+    place = {"data": _with_elements(data), "rois": _with_elements(parts)}
+    inputs = [*(data[i] for i in place["data"]), *(parts[i] for i in place["rois"])]
+
+    def backward(grad: np.ndarray, memory: Sequence[np.ndarray | None]) -> None:
+        of_data, of_rois = memory[: len(place["data"])], memory[len(place["data"]) :]
+        if any(filled is not None for filled in of_data):
+            given = dict(zip(place["data"], of_data, strict=True))
+            pooled.backward(grad, [_maps(array, given.get(i)) for i, array in enumerate(data)])
+        if any(filled is not None for filled in of_rois):
+            gradient = pooled.backward_rois(grad, [view("data", array) for array in data])
+            _hand_out(gradient, parts, dict(zip(place["rois"], of_rois, strict=True)))
+
+    _record(inputs, values, backward)
 
 
-class _RoiPool(mx.autograd.Function):
-    """The result is known when it is recorded, so that an error leaves the recording as it is."""
+def _with_elements(arrays: Sequence[Any]) -> list[int]:
+    """Where MXNet's arrays stand; its threads know none without elements."""
+    return [i for i, array in enumerate(arrays) if isinstance(array, NDArray) and array.size]
 
-    def __init__(self, values: NDArray, argmax: np.ndarray, rows: np.ndarray) -> None:
-        super().__init__()
-        self.values, self.argmax, self.rows = values, argmax, rows
 
-    def forward(self, *inputs: NDArray) -> NDArray:
-        """The values, which are kept here no longer."""
-        self.shapes = [array.shape for array in inputs]
-        values, self.values = self.values, None
-        return values
+def _maps(array: NDArray, filled: np.ndarray | None) -> np.ndarray:
+    """Memory for the gradient of feature maps, (N, C, H, W), asked for or not."""
+    memory = np.empty(array.shape, array.dtype) if filled is None else filled
+    return memory if memory.ndim == 4 else memory[None]
 
-    def backward(self, grad: NDArray, *_: Any) -> tuple[NDArray, ...]:
-        """For data, on a thread of MXNet's; zero for the regions."""
-        data_shape, *rois_shape = self.shapes
-        grad_data = numpy_door.roi_pool_backward(
-            view("grad", grad), self.argmax, self.rows, data_shape, None
+
+def _hand_out(
+    gradient: np.ndarray, parts: Sequence[Any], filled: Mapping[int, np.ndarray | None]
+) -> None:
+    """Rows (K, 5) to what they came as: all, one each, or the boxes (K_i, 4) of an image each."""
+    begin = 0
+    for i, part in enumerate(parts):
+        *_, columns = shape = np.shape(part)
+        end = begin + math.prod(shape) // max(columns, 1)
+        memory = filled.get(i)
+        if memory is not None:
+            memory[...] = gradient[begin:end, 5 - columns :].reshape(shape)
+        begin = end
+
+
+def _record(inputs: Sequence[NDArray], result: NDArray, backward: Backward) -> None:
+    """As `autograd.Function` does; MXNet calls back on a thread of its own."""
+    key = _registry.inc()
+
+    def run(outputs: int, count: int, handles: Any, requests: Any, *_: Any) -> bool:
+        try:
+            arrays = [NDArray(ctypes.cast(handles[i], NDArrayHandle)) for i in range(1 + count)]
+            _fill(backward, arrays, [REQUESTS[requests[i]] for i in range(count)])
+        except Exception:
+            print(f"Error in a derivative of roipool's: {traceback.format_exc()}")
+            return False
+        return True
+
+    def forget(_: Any) -> bool:
+        del _registry.ref_holder[key]
+        return True
+
+    of = mx.autograd.Function
+    callbacks = [ctypes.cast(c, _PLAIN) for c in (of._bwd_functype(run), of._del_functype(forget))]
+    _registry.ref_holder[key] = told = MXCallbackList(
+        ctypes.c_int(len(callbacks)),
+        ctypes.cast(c_array(_PLAIN, callbacks), ctypes.POINTER(_PLAIN)),
+        ctypes.cast(c_array(ctypes.c_void_p, [None, None]), ctypes.POINTER(ctypes.c_void_p)),
+    )
+    handles = ctypes.c_int(len(inputs)), c_handle_array(inputs)
+    check_call(
+        _LIB.MXCustomFunctionRecord(
+            *handles, ctypes.c_int(1), c_handle_array([result]), ctypes.byref(told)
         )
-        return wrap(grad_data, grad), *map(mx.nd.zeros, rois_shape)
+    )
+
+
+def _fill(backward: Backward, arrays: Sequence[NDArray], requests: Sequence[str]) -> None:
+    """What comes first is the gradient of the result."""
+    grad, *asked = arrays
+    with ExitStack() as stack:
+        memory = [
+            None if request == "null" else stack.enter_context(written(array, request))
+            for array, request in zip(asked, requests, strict=True)
+        ]
+        backward(view("grad", grad), memory)

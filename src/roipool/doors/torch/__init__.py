@@ -3,59 +3,116 @@
 Importing this registers the operators, so that an exported program which calls them can be loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from roipool import boxes, checks, geometry
+from roipool import checks, geometry
+from roipool import rois as regions
+from roipool.descriptions import Call, Operator
 from roipool.doors.torch.derivatives import is_differentiated
-from roipool.doors.torch.kernels import NAMES, argmax_dtype
-from roipool.doors.torch.operators import operators
+from roipool.doors.torch.forms import FORMS, OVERLOADS
+from roipool.doors.torch.kernels import NAMES, position_dtype
+from roipool.doors.torch.moving import gradient_of_rois
+from roipool.doors.torch.operators import register
 
 
-def roi_pool(
-    data: Any,
+def pool(
+    operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any
+) -> Any:
+    """The operator's values and, where asked for, what they stand at."""
+    maps = _as_maps(data, operator)
+    rows = _as_rows(rois, sum(each.shape[0] for each in maps))
+    several = checks.is_several(data)
+    taken = (maps if several else maps[0], rows)
+    scales = [side for pair in call.scales for side in pair]
+    if out is None:
+        name = _form(operator, several, "_argmax" if positions else "")
+        return OVERLOADS[name](*taken, call.pooled_size, scales, *call.more)
+    shape = (rows.shape[0], maps[0].shape[1], *call.pooled_size)
+    values, argmax = checks.values_and_argmax(out) if positions else (out, None)
+    _check_out(values, shape, maps[0].dtype, *maps, rows)
+    if argmax is not None:
+        _check_out(argmax, shape, position_dtype(maps), *maps, rows)
+    found = (values, argmax)[: len(operator.forward.results)]
+    OVERLOADS[_form(operator, several, "_out")](*taken, scales, *call.more, *found)
+    return out
+
+
+def backward(
+    operator: Operator,
+    grad: Any,
     rois: Any,
-    pooled_size: tuple[int, int],
-    spatial_scale: float,
-    return_argmax: bool,
+    data_shapes: Sequence[tuple[int, ...]],
+    call: Call | None,
+    saved: Mapping[str, Any],
+    several: bool,
     out: Any,
 ) -> Any:
-    """`roipool.roi_pool` for tensors; the size and scale have been checked."""
-    _check_tensor("data", data)
-    checks.refuse_maps(data.dtype, NAMES.get(data.dtype), data.shape, cast="to")
-    rows = _as_rows(rois, data.shape[0])
-    if out is not None:
-        shape = (rows.shape[0], data.shape[1], *pooled_size)
-        values, argmax = checks.values_and_argmax(out) if return_argmax else (out, None)
-        _check_out(values, shape, data.dtype, data, rows)
-        if argmax is not None:
-            _check_out(argmax, shape, argmax_dtype(data), data, rows)
-        operators.roi_pool_out.default(data, rows, spatial_scale, values, argmax)
-        return out
-    pool = operators.roi_pool_argmax if return_argmax else operators.roi_pool
-    return pool.default(data, rows, pooled_size, spatial_scale)
-
-
-def roi_pool_backward(
-    grad: Any, argmax: Any, rois: Any, data_shape: tuple[int, int, int, int], out: Any
-) -> Any:
-    """`roipool.roi_pool_backward` for tensors."""
+    """The gradient of the features: one tensor for each shape, or the only one."""
     _check_tensor("grad", grad)
-    rows = _as_rows(rois, data_shape[0])
-    checks.refuse_grad(grad.dtype, NAMES.get(grad.dtype), grad.shape, rows.shape[0], data_shape)
+    rows = _as_rows(rois, sum(shape[0] for shape in data_shapes))
+    name = NAMES.get(grad.dtype)
+    checks.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], data_shapes[0])
+    positions = [_positions(array, grad) for array in saved.values()]
+    scales = [] if call is None else [[side for pair in call.scales for side in pair], *call.more]
+    taken = (grad, *positions, rows)
+    if out is None:
+        shape = [side for shape in data_shapes for side in shape]
+        form = _form(operator, several, "_backward")
+        return OVERLOADS[form](*taken, shape, *scales)
+    given = checks.results(out, len(data_shapes) if several else None)
+    for memory, shape in zip(given, data_shapes, strict=True):
+        _check_out(memory, shape, grad.dtype, grad, rows)
+    form = _form(operator, several, "_backward_out")
+    OVERLOADS[form](*taken, *scales, list(given) if several else out)
+    return out
+
+
+def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Call) -> Tensor:
+    """The gradient of the regions' corners, (K, 5); itself differentiable."""
+    maps = _as_maps(data, operator)
+    rows = _as_rows(rois, sum(each.shape[0] for each in maps))
+    _check_tensor("grad", grad)
+    name = NAMES.get(grad.dtype)
+    checks.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
+    checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
+    known = {"data": maps, "pooled": grad, "rois": rows}
+    return gradient_of_rois(FORMS[_form(operator, checks.is_several(data))], known, call)
+
+
+def _form(operator: Operator, several: bool, which: str = "") -> str:
+    """The name of one of an operator's forms."""
+    register(operator)
+    return f"{operator.name}{which}{'.several' if several else ''}"
+
+
+def _as_maps(data: Any, operator: Operator) -> list[Tensor]:
+    """Tensors of feature maps, checked: one, or several in a sequence."""
+    if checks.is_several(data):
+        for i, maps in enumerate(data):
+            _check_tensor(f"data[{i}]", maps)
+        arrays = [maps[None] if maps.ndim == 3 else maps for maps in data]
+    else:
+        _check_tensor("data", data)
+        arrays = [data]
+    for maps in arrays:
+        name = NAMES.get(maps.dtype)
+        checks.refuse_maps(maps.dtype, name, maps.shape, operator.dtypes, cast="to")
+    if len(arrays) > 1:
+        checks.refuse_unlike(arrays)
+    return arrays
+
+
+def _positions(argmax: Any, grad: Tensor) -> Tensor:
     argmax = torch.as_tensor(argmax)
     _check_tensor("argmax", argmax)
     whole = argmax.dtype in (torch.int32, torch.int64)
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
-    if out is not None:
-        _check_out(out, data_shape, grad.dtype, grad, rows)
-        operators.roi_pool_backward_out.default(grad, argmax, rows, out)
-        return out
-    return operators.roi_pool_backward.default(grad, argmax, rows, data_shape)
+    return argmax
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: torch.dtype, *inputs: Tensor) -> None:
@@ -82,37 +139,37 @@ def _check_tensor(name: str, value: Any) -> None:
         raise TypeError(f"{name} has layout {value.layout}; expected torch.strided: use to_dense()")
 
 
+class _Joining:
+    """What joining boxes asks of a namespace, where a cast keeps derivatives."""
+
+    float32, float64 = torch.float32, torch.float64
+    zeros, full, reshape, concatenate = torch.zeros, torch.full, torch.reshape, torch.concatenate
+
+    @staticmethod
+    def asarray(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+        return tensor.to(dtype)
+
+
 def _as_rows(rois: Any, images: int) -> Tensor:
     """Any form of `rois` as one (K, 5) tensor, never in fewer bits than it came."""
     if isinstance(rois, Tensor):
         rows = rois
     elif isinstance(rois, Sequence) and any(isinstance(part, Tensor) for part in rois):
-        rows = _joined([torch.as_tensor(part) for part in rois], images)
+        parts = [torch.as_tensor(part) for part in rois]
+        for i, part in enumerate(parts):
+            _check_boxes(f"rois[{i}]", part)
+        listed = all(part.shape == (5,) for part in parts)
+        rows = torch.stack(parts) if listed else regions.join(_Joining, parts, images)
     else:
-        array = boxes.as_rows(rois, images)
+        array = regions.as_rows(rois, images)
         rows = torch.from_numpy(array.astype(geometry.float_type(np, np.float64, array.dtype)))
     _check_boxes("rois", rows)
     if rows.ndim == 1 and rows.shape[0] == 0:
         rows = rows.reshape(0, 5)
-    boxes.refuse_shape("rois", rows.shape, 5)
+    regions.refuse_shape("rois", rows.shape, 5)
     return rows
-
-
-def _joined(parts: list[Tensor], images: int) -> Tensor:
-    """One tensor of many: (K_i, 4) boxes per image, or rows."""
-    if all(part.shape == (5,) for part in parts):
-        return torch.stack(parts)
-    boxes.refuse_count(len(parts), images)
-    rows = []
-    for i, part in enumerate(parts):
-        _check_boxes(f"rois[{i}]", part)
-        per_image = part.reshape(0, 4) if part.shape == (0,) else part
-        boxes.refuse_shape(f"rois[{i}]", per_image.shape, 4)
-        wide = per_image.to(torch.promote_types(part.dtype, torch.float32))
-        rows.append(torch.nn.functional.pad(wide, (1, 0), value=i))
-    return torch.cat(rows)
 
 
 def _check_boxes(name: str, value: Tensor) -> None:
     _check_tensor(name, value)
-    boxes.refuse_dtype(name, value.dtype, value.dtype in NAMES)
+    regions.refuse_dtype(name, value.dtype, value.dtype in NAMES)

@@ -1,8 +1,8 @@
-"""torch.vmap of the operators: one call, on the images and the regions of all examples.
+"""torch.vmap of the forms: one call, on the images, regions and taps of all examples.
 
-The images of an example follow those of the example before, so the batch indices of its regions
-grow by as many. Padding rows stay padding rows and errors stay errors; they name the row and the
-batch index as counted over all examples.
+Those of an example follow those of the example before, so what counts along them grows by as many;
+of several arrays of maps each is joined by itself. Padding rows stay padding rows and errors stay
+errors; they name the row and the batch index as counted over all examples.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,81 +11,109 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-def _pool(info: Any, dims: Sequence[Any], data: Tensor, rois: Tensor, *sizes: Any) -> Any:
-    data, rois = _data_and_rois(info, dims[0], dims[1], data, rois)
-    return _unfolded(info, torch.ops.roipool.roi_pool.default(data, rois, *sizes)), 0
+from roipool.doors.torch.forms import OVERLOADS, Form, each
+from roipool.kernels import Arg
 
 
-def _pool_argmax(info: Any, dims: Sequence[Any], data: Tensor, rois: Tensor, *sizes: Any) -> Any:
-    data, rois = _data_and_rois(info, dims[0], dims[1], data, rois)
-    values, argmax = torch.ops.roipool.roi_pool_argmax.default(data, rois, *sizes)
-    return (_unfolded(info, values), _unfolded(info, argmax)), (0, 0)
+def rule(form: Form) -> Callable[..., Any]:
+    """What vmap does for a form."""
+    overload, count = OVERLOADS[form.name], len(form.inputs)
+
+    def call(info: Any, dims: Sequence[Any], *values: Any) -> Any:
+        examples = _Examples(form, info.batch_size, dims[:count], values)
+        results = overload(*examples.arrays(), *examples.static())
+        if len(form.results) == 1:
+            parts = examples.parts(form.results[0], results)
+            return parts, [0] * len(parts) if isinstance(parts, list) else 0
+        examples.lengths = {a.axes[0]: len(t) for a, t in zip(form.results, results, strict=True)}
+        parted = tuple(map(examples.parts, form.results, results))
+        return parted, (0,) * len(parted)
+
+    return call
 
 
-def _gather(info: Any, dims: Sequence[Any], data: Tensor, argmax: Tensor, rois: Tensor) -> Any:
-    data, rois = _data_and_rois(info, dims[0], dims[2], data, rois)
-    argmax = _folded(info, dims[1], argmax)
-    return _unfolded(info, torch.ops.roipool.roi_pool_gather.default(data, argmax, rois)), 0
+class _Examples:
+    """A form's call for so many examples.
 
+    Attributes:
+        own: The letters of which each has its own. What all share stays as it is, and so does what
+            counts along it; regions are repeated.
+    """
 
-def _backward(
-    info: Any,
-    dims: Sequence[Any],
-    grad: Tensor,
-    argmax: Tensor,
-    rois: Tensor,
-    data_shape: Sequence[int],
-) -> Any:
-    images, *plane = data_shape
-    grad_data = torch.ops.roipool.roi_pool_backward.default(
-        _folded(info, dims[0], grad),
-        _folded(info, dims[1], argmax),
-        _moved(info, _folded(info, dims[2], rois).double(), images),
-        (info.batch_size * images, *plane),
-    )
-    return _unfolded(info, grad_data), 0
+    def __init__(self, form: Form, count: int, dims: Sequence[Any], values: Sequence[Any]) -> None:
+        self.form, self.count = form, count
+        self.values = dict(zip(form.names, values, strict=True))
+        self.dims = {arg.name: dim for arg, dim in zip(form.inputs, dims, strict=True)}
+        self.own = {"K", *(arg.axes[0] for arg in form.results)}
+        for arg in form.inputs:
+            if any(dim is not None for dim in each(self.dims[arg.name])):
+                self.own.add(arg.axes[0])
 
+    def arrays(self) -> list[Any]:
+        """The tensors of all examples together."""
+        self.joined = {arg.name: self._joined(arg) for arg in self.form.inputs}
+        return [self._counted(arg, self.joined[arg.name]) for arg in self.form.inputs]
 
-def _data_and_rois(
-    info: Any, data_dim: int | None, rois_dim: int | None, data: Tensor, rois: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Data that all examples share stays as it is, and so do the batch indices."""
-    rois = _folded(info, rois_dim, rois)
-    if data_dim is None:
-        return data, rois
-    data = _folded(info, data_dim, data)
-    # float64 counts any number of images; but of float64 data it would be another F.
-    both = torch.promote_types(rois.dtype, torch.float32)
-    rois = rois.to(both if data.dtype == torch.float64 else torch.float64)
-    return data, _moved(info, rois, data.shape[0] // info.batch_size)
+    def static(self) -> list[Any]:
+        """What else goes in, of all examples together."""
+        values = {name: self.values[name] for name in self.form.static}
+        if "N" in self.own and "data_shape" in values:
+            sides = enumerate(values["data_shape"])
+            values["data_shape"] = [n if i % 4 else n * self.count for i, n in sides]
+        return list(values.values())
 
+    def parts(self, arg: Arg, joined: Any) -> Any:
+        """A result of all examples together, an example for each row."""
+        if isinstance(joined, list):
+            return [self.parts(arg, maps) for maps in joined]
+        if arg.along in self.own:  # taps, of which as many are each example's
+            joined = joined - self._example(joined) * (self.lengths[arg.along] // self.count)
+        return joined.unflatten(0, (self.count, joined.shape[0] // self.count))
 
-def _folded(info: Any, dim: int | None, tensor: Tensor) -> Tensor:
-    """All examples' rows in one axis; rows that all examples share are repeated."""
-    if dim is None:
-        tensor = tensor.expand(info.batch_size, *tensor.shape)
-    else:
-        tensor = tensor.movedim(dim, 0)
-    return tensor.flatten(0, 1)
+    def _joined(self, arg: Arg) -> Any:
+        value, dims = self.values[arg.name], self.dims[arg.name]
+        if arg.axes[0] not in self.own:
+            return value
+        if isinstance(value, (list, tuple)):
+            return [self._flat(maps, dim) for maps, dim in zip(value, dims, strict=True)]
+        return self._flat(value, dims)
 
+    def _flat(self, value: Tensor, dim: int | None) -> Tensor:
+        value = value.expand(self.count, *value.shape) if dim is None else value.movedim(dim, 0)
+        return value.flatten(0, 1)
 
-def _unfolded(info: Any, tensor: Tensor) -> Tensor:
-    return tensor.unflatten(0, (info.batch_size, tensor.shape[0] // info.batch_size))
+    def _counted(self, arg: Arg, joined: Any) -> Any:
+        """What counts along axes that each example has its own of."""
+        if arg.along not in self.own:
+            return joined
+        if arg.name == "rois":
+            # float64 counts any number of images; but of float64 data it would be another F.
+            double = each(self.joined.get("data", self.joined.get("pooled")))[0].dtype
+            both = torch.promote_types(joined.dtype, torch.float32)
+            rows = joined.to(both if double == torch.float64 else torch.float64)
+            return torch.cat([self._images(rows[:, :1]), rows[:, 1:]], dim=1)
+        if arg.along == "N":
+            return self._images(joined)
+        taps = next(a for a in self.form.inputs if a.axes[0] == arg.along)
+        return joined + self._example(joined) * (len(self.joined[taps.name]) // self.count)
 
+    def _images(self, index: Tensor) -> Tensor:
+        """Of all examples; an index that is too large is too large for all of them."""
+        example, step, before = self._example(index), torch.zeros_like(index), 0
+        for images in self._images_of_arrays():
+            there = (self.count - 1) * before + example * images
+            step = torch.where(index >= before, there, step)
+            before += images
+        step = torch.where(index < before, step, self.count * before)
+        return torch.where(index >= 0, index + step, index)
 
-def _moved(info: Any, rois: Tensor, images: int) -> Tensor:
-    """Regions of all examples' images; an index that is too large is too large for all of them."""
-    count = rois.shape[0] // info.batch_size
-    example = torch.arange(info.batch_size, device=rois.device).repeat_interleave(count)
-    index, corners = rois[:, :1], rois[:, 1:]
-    step = torch.where(index < images, example[:, None], info.batch_size) * images
-    return torch.cat([torch.where(index >= 0, index + step, index), corners], dim=1)
+    def _images_of_arrays(self) -> list[int]:
+        if "data" in self.joined:
+            return [len(maps) // self.count for maps in each(self.joined["data"])]
+        return list(self.values["data_shape"][::4])
 
-
-RULES: dict[str, Callable[..., Any]] = {
-    "roi_pool": _pool,
-    "roi_pool_argmax": _pool_argmax,
-    "roi_pool_backward": _backward,
-    "roi_pool_gather": _gather,
-}
+    def _example(self, joined: Tensor) -> Tensor:
+        """Which one each row is of, for tensors of as many axes."""
+        rows = torch.arange(self.count, dtype=torch.int32, device=joined.device)
+        rows = rows.repeat_interleave(joined.shape[0] // self.count)
+        return rows.reshape(-1, *[1] * (joined.ndim - 1))

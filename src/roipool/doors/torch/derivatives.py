@@ -1,11 +1,17 @@
-"""Derivatives of the operators: kernels that stand before all others in the dispatcher.
+"""Derivatives of the forms: kernels that stand before all others in the dispatcher.
 
-Gather and backward are linear and each other's transpose, so that every derivative of every
-operator, of either mode and any order, is one of the two. Argmax is saved, and the regions for
-their images: no geometry is computed again. The derivative for the regions is zero.
+A form is linear in its first input, or becomes so once what it found is saved; a kernel is linear
+in each of several. The derivative for one of them is the form that gives it from the others, so
+that every derivative, of either mode and any order, is a call of another form.
+
+For regions it is zero where values do not move with them. Where they do, the structure's weights
+are made differentiable, and the kernel is called with those.
 """
 
-from collections.abc import Callable
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,94 +20,14 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-
-class _RoiPool(_SingleLevelFunction):
-    """Of what reads data at argmax: roi_pool_gather, and roi_pool itself once argmax is known."""
-
-    @staticmethod
-    def forward(operator: str, data: Tensor, *others: Any) -> Any:
-        return _below_with_derivatives(operator, data, *others)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        operator, data, *others = inputs
-        argmax, rois = others if operator == "roi_pool_gather" else (output[1], others[0])
-        ctx.dtype = data.dtype
-        _save(ctx, operator, argmax, rois, data.shape)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any, *_: Any) -> Any:
-        return _gradients(ctx, grad, _scattered)
-
-    @staticmethod
-    def jvp(ctx: Any, _: None, data: Any, *others: Any) -> Any:
-        argmax, rois = ctx.saved_tensors
-        if data is None:  # the regions alone have a tangent
-            tangent = torch.zeros_like(argmax, dtype=ctx.dtype)
-        else:
-            tangent = _gathered(ctx, data, argmax, rois)
-        return tangent if ctx.operator == "roi_pool_gather" else (tangent, None)
-
-
-class _RoiPoolBackward(_SingleLevelFunction):
-    """Of what adds to data at argmax."""
-
-    @staticmethod
-    def forward(operator: str, grad: Tensor, *others: Any) -> Any:
-        return _below_with_derivatives(operator, grad, *others)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        operator, _, argmax, rois, data_shape = inputs
-        _save(ctx, operator, argmax, rois, data_shape)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        return _gradients(ctx, grad, _gathered)
-
-    @staticmethod
-    def jvp(ctx: Any, _: None, grad: Any, *others: Any) -> Any:
-        return None if grad is None else _scattered(ctx, grad, *ctx.saved_tensors)
-
-
-def _save(ctx: Any, operator: str, argmax: Tensor, rois: Tensor, data_shape: Any) -> None:
-    ctx.save_for_backward(argmax, rois)
-    ctx.save_for_forward(argmax, rois)
-    ctx.operator, ctx.data_shape = operator, data_shape
-    ctx.set_materialize_grads(False)
-
-
-def _gathered(ctx: Any, data: Tensor, argmax: Tensor, rois: Tensor) -> Any:
-    return torch.ops.roipool.roi_pool_gather.default(data, argmax, rois)
-
-
-def _scattered(ctx: Any, grad: Tensor, argmax: Tensor, rois: Tensor) -> Any:
-    return torch.ops.roipool.roi_pool_backward.default(grad, argmax, rois, ctx.data_shape)
-
-
-def _gradients(
-    ctx: Any, grad: Tensor | None, transpose: Callable[..., Any]
-) -> tuple[Tensor | None, ...]:
-    """For the first tensor; of the others none but the regions can be asked for theirs."""
-    argmax, rois = ctx.saved_tensors  # once: torch.utils.checkpoint allows no second look
-    first = None if grad is None else transpose(ctx, grad, argmax, rois)
-    zeros = (torch.zeros_like(rois) if needed else None for needed in ctx.needs_input_grad[2:])
-    return None, first, *zeros
-
-
-def _below(operator: str, *arguments: Any) -> Any:
-    with torch._C._AutoDispatchBelowAutograd():
-        return getattr(torch.ops.roipool, operator).default(*arguments)
-
-
-def _below_with_derivatives(operator: str, *arguments: Any) -> Any:
-    """A Function switches both modes off; outer levels of torch.func's transforms need them."""
-    with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
-        return _below(operator, *arguments)
-
+from roipool.doors.torch.forms import FORMS, OVERLOADS, Form, called, each
+from roipool.doors.torch.kernels import Known
+from roipool.doors.torch.moving import through_weights
 
 def is_differentiated(value: Any) -> bool:
     """Whether a derivative of either mode may follow."""
+    if isinstance(value, list):
+        return any(map(is_differentiated, value))
     if not isinstance(value, Tensor):
         return False
     if torch.is_grad_enabled() and value.requires_grad:
@@ -110,16 +36,134 @@ def is_differentiated(value: Any) -> bool:
     return forward_ad.unpack_dual(value, level=0).tangent is not None
 
 
-def kernel(operator: str) -> Callable[..., Any]:
-    """What autograd does for an operator; only where it is asked to is argmax kept."""
-    function: Any = _RoiPoolBackward if operator == "roi_pool_backward" else _RoiPool
+def kernel(form: Form) -> Callable[..., Any]:
+    """What autograd does for a form; only where it is asked to is anything kept."""
+    overload, count = OVERLOADS[form.name], len(form.inputs)
+    names = [arg.name for arg in form.inputs]
+    differentiable = [i for i, name in enumerate(names) if name in (*form.transposes, "rois")]
+    moves = form.operator is not None and form.operator.moves and not form.located
 
-    def call(*arguments: Any) -> Any:
-        if not any(map(is_differentiated, arguments)):
-            return _below(operator, *arguments)
+    def call(*values: Any) -> Any:
+        wanted = [names[i] for i in differentiable if is_differentiated(values[i])]
+        if not wanted:
+            with torch._C._AutoDispatchBelowAutograd():
+                return overload(*values)
+        if moves and "rois" in wanted:
+            return through_weights(form, form.known(values))
+        tensors = [tensor for value in values[:count] for tensor in each(value)]
         with enable_single_level_autograd_function():
-            if operator == "roi_pool":
-                return function.apply("roi_pool_argmax", *arguments)[0]
-            return function.apply(operator, *arguments)
+            results = _Linear.apply(FORMS[form.saving], wanted, values[count:], *tensors)
+        if form.several and form.results[0].axes == "NCHW":
+            return list(results)
+        return results[0] if len(form.results) == 1 else results
 
     return call
+
+
+class _Linear(_SingleLevelFunction):
+    """A form that is linear in the inputs that have transposes, once what it finds is known.
+
+    Feature maps go in and come out one by one: autograd looks into no list.
+    """
+
+    @staticmethod
+    def forward(form: Form, wanted: Sequence[str], static: Sequence[Any], *tensors: Any) -> Any:
+        known = _named(form, tensors) | dict(zip(form.static, static, strict=True))
+        # A Function switches both modes off; outer levels of torch.func's transforms need them.
+        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
+            with torch._C._AutoDispatchBelowAutograd():
+                return tuple(each(called(form.name, known)))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        form, wanted, static, *tensors = inputs
+        known = _named(form, tensors)
+        ctx.form, ctx.linear = form, FORMS[form.linear]
+        ctx.static = dict(zip(form.static, static, strict=True))
+        if "data" in known:
+            ctx.static["data_shape"] = [side for maps in known["data"] for side in maps.shape]
+        if "pooled" in known:
+            ctx.static["pooled_size"] = known["pooled"].shape[2:]
+        ctx.lengths = [len(each(known[arg.name])) for arg in form.inputs]
+        ctx.results = [(result.shape, result.dtype) for result in output]
+        known |= {arg.name: found for arg, found in zip(form.results, output, strict=False)}
+        # Of the only input that is asked for the value is not needed.
+        ctx.saved = [
+            arg.name
+            for arg in ctx.linear.inputs
+            if arg.name not in ctx.linear.transposes or {*wanted} - {arg.name, "rois"}
+        ]
+        saved = [tensor for name in ctx.saved for tensor in each(known[name])]
+        ctx.save_for_backward(*saved)
+        ctx.save_for_forward(*saved)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        known, result = _known_again(ctx), ctx.linear.results[0]
+        several = result.axes == "NCHW"
+        cotangents = grads if several else grads[:1]
+        given = any(grad is not None for grad in cotangents)
+        cotangents = _filled(ctx, cotangents, ctx.results, known)
+        known[result.name] = cotangents if several else cotangents[0]
+        needed, gradients = ctx.needs_input_grad[3:], []
+        for arg, length in zip(ctx.form.inputs, ctx.lengths, strict=True):
+            asked = any(needed[len(gradients) : len(gradients) + length])
+            if asked and given and arg.name in ctx.linear.transposes:
+                gradients += each(called(ctx.linear.transposes[arg.name], known))
+            elif asked and arg.name == "rois":
+                gradients.append(torch.zeros_like(known["rois"]))
+            else:
+                gradients += [None] * length
+        return None, None, None, *gradients
+
+    @staticmethod
+    def jvp(ctx: Any, _form: None, _wanted: None, _static: None, *tangents: Any) -> Any:
+        known = _known_again(ctx)
+        terms = []
+        for name, tangent in _named(ctx.form, tangents).items():
+            if name not in ctx.linear.transposes or all(t is None for t in each(tangent)):
+                continue
+            if name == "data":
+                tangent = _filled(ctx, tangent, _maps(ctx, tangent), known)
+            terms.append(each(called(ctx.linear.name, known | {name: tangent})))
+        count = len(ctx.results) if ctx.linear.results[0].axes == "NCHW" else 1
+        if not terms:  # the regions alone have a tangent
+            terms = [_filled(ctx, [None] * count, ctx.results, known)]
+        total = [functools.reduce(operator.add, parts) for parts in zip(*terms, strict=True)]
+        return *total, *[None] * (len(ctx.results) - count)
+
+
+def _named(form: Form, tensors: Sequence[Any]) -> Known:
+    """Tensors by the names of the form's inputs, feature maps again in a list."""
+    named, left = {}, iter(tensors)
+    for arg in form.inputs:
+        maps = 1 + len(tensors) - len(form.inputs)
+        named[arg.name] = [*itertools.islice(left, maps)] if arg.name == "data" else next(left)
+    return named
+
+
+def _known_again(ctx: Any) -> Known:
+    """What was saved, by name. Asked for once: torch.utils.checkpoint allows no second look."""
+    tensors = iter(ctx.saved_tensors)
+    maps = len(ctx.static.get("data_shape", ())) // 4
+    return ctx.static | {
+        name: [*itertools.islice(tensors, maps)] if name == "data" else next(tensors)
+        for name in ctx.saved
+    }
+
+
+def _maps(ctx: Any, tangents: Sequence[Any]) -> list[tuple[Sequence[int], torch.dtype]]:
+    """The shape and dtype of each array of feature maps."""
+    dtype = next(tangent.dtype for tangent in tangents if tangent is not None)
+    sides = ctx.static["data_shape"]
+    return [(sides[i : i + 4], dtype) for i in range(0, len(sides), 4)]
+
+
+def _filled(ctx: Any, given: Sequence[Any], looks: Sequence[Any], known: Known) -> list[Any]:
+    """Zeros, of its shape and dtype, for each that is not given."""
+    like = known[ctx.saved[-1]]
+    return [
+        like.new_zeros(shape, dtype=dtype) if tensor is None else tensor
+        for tensor, (shape, dtype) in zip(given, looks, strict=False)
+    ]

@@ -1,89 +1,217 @@
-"""The operators on CPU tensors, and what their results look like where there are no values."""
+"""The forms on CPU tensors, and what their results look like where there are no values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from roipool import _core, bins, checks, memory
+from roipool import _core, checks, descriptions, geometry, memory, native
+from roipool import rois as regions
 from roipool.checks import DTYPES
+from roipool.descriptions import Call
+from roipool.doors.torch.forms import FEATURES, Form
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
+Known = dict[str, Any]
 
 
-def _pool(data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float) -> Tensor:
-    values = _empty(_pooled_shape(data, rois, pooled_size), data.dtype, like=data)
-    _fill(data, rois, spatial_scale, values, None)
-    return values
+def cpu(form: Form) -> Callable[..., Any]:
+    """What runs the form on tensors of the CPU."""
+    if form.structure:
+        return lambda *values: _structure_and_slopes(form, form.known(values))
+    if form.out:
+        return lambda *values: _fill_memory(form, values)
+
+    def call(*values: Any) -> Any:
+        known = form.known(values)
+        results = _results(form, known, _empty)
+        _fill(form, known, results)
+        return _returned(form, results)
+
+    return call
 
 
-def _pool_argmax(
-    data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
-) -> tuple[Tensor, Tensor]:
-    shape = _pooled_shape(data, rois, pooled_size)
-    values, argmax = _empty(shape, data.dtype, like=data), _empty(shape, argmax_dtype(data))
-    _fill(data, rois, spatial_scale, values, argmax)
-    return values, argmax
+def fake(form: Form) -> Callable[..., Any]:
+    """What gives results of the same look, without values."""
+    if form.structure:
+        return lambda *values: _structure_traced(form, form.known(values))
+    if form.out:
+        return lambda *values: None
+    return lambda *values: _returned(form, _results(form, form.known(values), _fake_empty))
 
 
-def _pool_out(
-    data: Tensor, rois: Tensor, spatial_scale: float, values: Tensor, argmax: Tensor | None
-) -> None:
-    _own(values, data, rois)
-    if argmax is not None:
-        _own(argmax, data, rois, values)
-    _fill(data, rois, spatial_scale, values, argmax)
+def shapes_of(known: Known) -> list[Sequence[int]]:
+    """The shape of each array of feature maps."""
+    if "data" in known:
+        return [maps.shape for maps in known["data"]]
+    flat = known["data_shape"]
+    return [flat[i : i + 4] for i in range(0, len(flat), 4)]
 
 
-def _fill(
-    data: Tensor, rois: Tensor, spatial_scale: float, values: Tensor, argmax: Tensor | None
-) -> None:
-    images, channels, height, width = data.shape
-    edges = bins.max_bins(
-        _numbers(rois),
-        (images, channels, height, width),
-        (values.shape[2], values.shape[3]),
-        spatial_scale,
-        np.float64 if data.dtype == torch.float64 else np.float32,
+def call_of(form: Form, known: Known) -> Call:
+    """The options of a call."""
+    size = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
+    flat = known["spatial_scale"]
+    more = (known[option.name] for option in form.operator.options) if form.operator else ()
+    return Call(tuple(size), tuple(zip(flat[::2], flat[1::2], strict=True)), tuple(more))
+
+
+def features_of(known: Known) -> Tensor:
+    """A tensor of the features' dtype."""
+    return known["data"][0] if "data" in known else known["pooled"]
+
+
+def _results(form: Form, known: Known, empty: Callable[..., Tensor]) -> list[Any]:
+    like = features_of(known)
+    sizes: dict[str, int] = {}
+    for arg in form.inputs:
+        value = known[arg.name]
+        shape = (value[0] if arg.name == "data" else value).shape
+        sizes.update(zip(arg.axes, shape, strict=True))
+    if "pooled_size" in known:
+        sizes["h"], sizes["w"] = known["pooled_size"]
+    results: list[Any] = []
+    for arg in form.results:
+        if arg.axes == "NCHW":
+            results.append([empty(shape, like.dtype, like) for shape in shapes_of(known)])
+            continue
+        shape = [sizes[letter] for letter in arg.axes]
+        if arg.dtype == "data":
+            results.append(empty(shape, like.dtype, like))
+        elif arg.dtype == "position":
+            results.append(empty(shape, position_dtype(known["data"]), like, whole=True))
+        else:
+            double = like.dtype == torch.float64
+            results.append(empty(shape, torch.float64 if double else torch.float32, like, whole=True))
+    return results
+
+
+def position_dtype(maps: Iterable[Tensor]) -> torch.dtype:
+    """Wide enough for a position in a plane."""
+    planes = [each.shape[2] * each.shape[3] for each in maps]
+    dtype: torch.dtype = getattr(torch, descriptions.position(planes))
+    return dtype
+
+
+def _empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False) -> Tensor:
+    """Memory for a result: contiguous, or channels-last where the tensor it is like is.
+
+    So the layers before and behind expect it. What only derivatives read stays whole.
+    """
+    stored = np.dtype(np.int16 if dtype.itemsize == 2 else NAMES[dtype])  # NumPy has no bfloat16
+    if not whole and _channels_last(like):
+        lying = memory.empty((shape[0], *shape[2:], shape[1]), stored)
+        return torch.from_numpy(lying.transpose(0, 3, 1, 2)).view(dtype)
+    return torch.from_numpy(memory.empty(tuple(shape), stored)).view(dtype)
+
+
+def _fake_empty(
+    shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False
+) -> Tensor:
+    last = not whole and _channels_last(like)
+    lying = torch.channels_last if last else torch.contiguous_format
+    return like.new_empty(shape, dtype=dtype).contiguous(memory_format=lying)
+
+
+def _channels_last(tensor: Tensor) -> bool:
+    return not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def _returned(form: Form, results: list[Any]) -> Any:
+    """As the schema says."""
+    if form.results[0].axes == "NCHW" and not form.several:
+        (results[0],) = results[0]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _fill_memory(form: Form, values: Sequence[Any]) -> None:
+    count = len(form.names)
+    known, results = form.known(values[:count]), list(values[count:])
+    pooled = form.results[0].axes != "NCHW"
+    if pooled:
+        known["pooled_size"] = results[0].shape[2:]
+    else:
+        results[0] = results[0] if form.several else [results[0]]
+        known["data_shape"] = [side for maps in results[0] for side in maps.shape]
+    others = [t for arg in form.inputs for t in _each(known[arg.name])]
+    for result in (t for each in results for t in _each(each)):
+        _own(result, others)
+        others.append(result)
+    _fill(form, known, results)
+
+
+def _each(value: Any) -> list[Tensor]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _own(out: Tensor, others: list[Tensor]) -> None:
+    """Tell autograd that `out` changes; its memory must be no other's."""
+    if any(np.may_share_memory(_bits(out), _bits(other)) for other in others):
+        raise ValueError("out overlaps another tensor of this call; expected memory of its own")
+    if not out.is_inference():
+        torch.autograd.graph.increment_version(out)
+
+
+def _fill(form: Form, known: Known, results: list[Any]) -> None:
+    kernel = form.kernel
+    inputs = _structure(form, known) if form.operator else {}
+    for arg in kernel.inputs:
+        name = arg.name
+        if name in inputs:
+            continue
+        if name == "data":
+            inputs[name] = [_bits(maps) for maps in known[name]]
+        else:
+            value = known[name]
+            lies = name in FEATURES and _channels_last(value)
+            inputs[name] = _bits(value if lies else value.contiguous())
+    filled = [[_bits(t) for t in each] if isinstance(each, list) else _bits(each) for each in results if each is not None]
+    filled += [None] * (len(kernel.results) - len(filled))
+    inside = native.run(kernel, NAMES[features_of(known).dtype], inputs, filled, _threads())
+    if not inside:
+        checks.refuse_argmax_outside(inside, shapes_of(known))
+
+
+def _structure(form: Form, known: Known) -> dict[str, Any]:
+    rows, shapes = _numbers(known["rois"]), shapes_of(known)
+    if form.located:
+        return {"image": native.image_index(rows, sum(shape[0] for shape in shapes))}
+    call = call_of(form, known)
+    maps = geometry.maps_of(shapes, call.scales)
+    dtype = NAMES[features_of(known).dtype]
+    found: dict[str, Any] = native.structure(form.operator, rows, maps, dtype, call)._asdict()
+    return found
+
+
+def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
+    rows, call = _numbers(known["rois"]), call_of(form, known)
+    maps = geometry.maps_of(shapes_of(known), call.scales)
+    dtype = np.float64 if known["dtype"] == torch.float64 else np.float32
+    with np.errstate(all="ignore"):  # of padding rows, and of what is told by name
+        found, slopes = form.operator.structure(
+            np, rows, maps, call.pooled_size, dtype, *call.more, traced=known["traced"]
+        )
+    regions.refuse_batch_indices(rows, found.image, sum(maps.images))
+    regions.refuse_coordinates(rows, found.image, maps.scales)
+    arrays = {**found._asdict(), **_named(form, slopes)}
+    return tuple(torch.from_numpy(np.ascontiguousarray(arrays[arg.name])) for arg in form.results)
+
+
+def _structure_traced(form: Form, known: Known) -> tuple[Tensor, ...]:
+    call = call_of(form, known)
+    maps = geometry.maps_of(shapes_of(known), call.scales)
+    found, slopes = form.operator.structure(
+        torch, known["rois"], maps, call.pooled_size, known["dtype"], *call.more, traced=True
     )
-    argmax_memory = None if argmax is None else _bits(argmax)
-    results = _bits(values), argmax_memory
-    _core.run("max", NAMES[data.dtype], (_bits(data), *edges), results, _threads())
+    arrays = {**found._asdict(), **_named(form, slopes)}
+    return tuple(torch.empty_like(arrays[arg.name]) for arg in form.results)
 
 
-def _backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
-    grad_data = _empty(data_shape, grad.dtype, like=grad)
-    _scatter(grad, argmax, rois, grad_data)
-    return grad_data
-
-
-def _backward_out(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> None:
-    _own(grad_data, grad, argmax, rois)
-    _scatter(grad, argmax, rois, grad_data)
-
-
-def _scatter(grad: Tensor, argmax: Tensor, rois: Tensor, grad_data: Tensor) -> None:
-    images, _, height, width = grad_data.shape
-    inputs = (
-        _bits(grad if _channels_last(grad) else grad.contiguous()),
-        bins.image_index(_numbers(rois), images),
-        _bits(argmax.contiguous()),
-    )
-    inside = _core.run("max_add", NAMES[grad.dtype], inputs, (_bits(grad_data),), _threads())
-    checks.refuse_argmax_outside(inside, height, width)
-
-
-def _gather(data: Tensor, argmax: Tensor, rois: Tensor) -> Tensor:
-    images, channels, height, width = data.shape
-    image = torch.from_numpy(bins.image_index(_numbers(rois), images)).long()
-    pooled = (argmax >= 0) & (image >= 0)[:, None, None, None]
-    if not data.numel():
-        return data.new_zeros(argmax.shape)
-    plane = image[:, None] * channels + torch.arange(channels)
-    at = plane[:, :, None, None] * (height * width) + argmax
-    return torch.where(pooled, data.take(torch.where(pooled, at, 0)), 0)
+def _named(form: Form, slopes: Any) -> dict[str, Any]:
+    last = form.results[-len(slopes) :]
+    return {arg.name: slope for arg, slope in zip(last, slopes, strict=True)}
 
 
 def _numbers(rois: Tensor) -> np.ndarray:
@@ -100,80 +228,3 @@ def _bits(tensor: Tensor) -> np.ndarray:
 def _threads() -> int:
     """The lower of both settings: a data loader's worker, say, has only torch's at 1."""
     return min(torch.get_num_threads(), _core.default_threads())
-
-
-def _own(out: Tensor, *others: Tensor) -> None:
-    """Tell autograd that `out` changes; its memory must be no other's."""
-    if any(np.may_share_memory(_bits(out), _bits(other)) for other in others):
-        raise ValueError("out overlaps another tensor of this call; expected memory of its own")
-    if not out.is_inference():
-        torch.autograd.graph.increment_version(out)
-
-
-def argmax_dtype(data: Tensor) -> torch.dtype:
-    """Wide enough for a position in a plane."""
-    return torch.int32 if data.shape[2] * data.shape[3] < 2**31 else torch.int64
-
-
-def _empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor | None = None) -> Tensor:
-    """Memory for a result: contiguous, or channels-last where the tensor it is like is.
-
-    So the layers before and behind expect it. Argmax is contiguous: only the backward reads it.
-    """
-    stored = np.dtype(np.int16 if dtype.itemsize == 2 else NAMES[dtype])  # NumPy has no bfloat16
-    if like is not None and _channels_last(like):
-        lying = memory.empty((shape[0], *shape[2:], shape[1]), stored)
-        return torch.from_numpy(lying.transpose(0, 3, 1, 2)).view(dtype)
-    return torch.from_numpy(memory.empty(tuple(shape), stored)).view(dtype)
-
-
-def _channels_last(tensor: Tensor) -> bool:
-    return not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
-
-
-def _pooled_shape(data: Tensor, rois: Tensor, pooled_size: Sequence[int]) -> tuple[int, ...]:
-    return (rois.shape[0], data.shape[1], *pooled_size)
-
-
-def _fake_pool(
-    data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
-) -> Tensor:
-    return _fake_empty(_pooled_shape(data, rois, pooled_size), like=data)
-
-
-def _fake_pool_argmax(
-    data: Tensor, rois: Tensor, pooled_size: Sequence[int], spatial_scale: float
-) -> tuple[Tensor, Tensor]:
-    shape = _pooled_shape(data, rois, pooled_size)
-    return _fake_empty(shape, like=data), data.new_empty(shape, dtype=argmax_dtype(data))
-
-
-def _fake_backward(grad: Tensor, argmax: Tensor, rois: Tensor, data_shape: Sequence[int]) -> Tensor:
-    return _fake_empty(data_shape, like=grad)
-
-
-def _fake_empty(shape: Sequence[int], like: Tensor) -> Tensor:
-    lying = torch.channels_last if _channels_last(like) else torch.contiguous_format
-    return like.new_empty(shape).contiguous(memory_format=lying)
-
-
-def _fake_gather(data: Tensor, argmax: Tensor, rois: Tensor) -> Tensor:
-    return data.new_empty(argmax.shape)
-
-
-CPU: dict[str, Callable[..., Any]] = {
-    "roi_pool": _pool,
-    "roi_pool_argmax": _pool_argmax,
-    "roi_pool_out": _pool_out,
-    "roi_pool_backward": _backward,
-    "roi_pool_backward_out": _backward_out,
-    "roi_pool_gather": _gather,
-}
-FAKE: dict[str, Callable[..., Any]] = {
-    "roi_pool": _fake_pool,
-    "roi_pool_argmax": _fake_pool_argmax,
-    "roi_pool_out": lambda *arguments: None,
-    "roi_pool_backward": _fake_backward,
-    "roi_pool_backward_out": lambda *arguments: None,
-    "roi_pool_gather": _fake_gather,
-}

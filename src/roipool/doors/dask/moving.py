@@ -1,0 +1,100 @@
+"""The gradient of the regions: what moves their weights, summed over tiles and channels."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import dask.array as da
+import numpy as np
+from dask._task_spec import List, TaskRef
+
+from roipool import native, windows
+from roipool.doors.dask import chunks, tasks
+from roipool.doors.dask.graph import Layer
+from roipool.doors.dask.pooling import Block, structures
+from roipool.kernels import KERNELS
+
+COLUMNS = {"y_weight": [2, 4], "x_weight": [1, 3]}  # of rows, which the weights move with
+
+
+class Call(NamedTuple):
+    """Checked: `grad` has the channels of `data` in the same chunks, its bins undivided, and
+    `dtype` is that of the result.
+    """
+
+    source: tasks.Source
+    data: da.Array
+    grad: da.Array
+    dtype: Any
+
+
+def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
+    """Put the tasks of every block of the result into the layer."""
+    data, grad = call.data, call.grad
+    found = structures(layer, call.source, blocks)
+    channels = range(data.numblocks[1])
+    # As of values: the smaller may stay in memory, here of the features and the gradient.
+    every = [TaskRef((grad.name, b, c, 0, 0)) for b in range(len(blocks)) for c in channels]
+    after = layer.after(("blocks",), [*found, *every]) if data.size > grad.size else None
+    for b, block in enumerate(blocks):
+        parts = _tiles(layer, call, b, block.tiles, (found[b], after))
+        layer.put(
+            (b, 0),
+            tasks.finish,
+            List(*layer.combined((b,), parts, math.prod(data.numblocks), tasks.add)),
+            (block.regions, 5),
+            call.dtype,
+            None,
+            tasks.add,
+        )
+
+
+def _tiles(
+    layer: Layer,
+    call: Call,
+    b: int,
+    tiles: Sequence[chunks.Place],
+    inputs: tuple[Any, Any],
+) -> Mapping[int, TaskRef]:
+    """What each tile has of the block's gradient, by its number."""
+    data, parts = call.data, {}
+    for c in range(data.numblocks[1]):
+        before = c * chunks.of_channel(data.chunks)
+        for (n, y, x), number, corner in chunks.numbered(data.chunks, tiles):
+            tile = tasks.Tile(*corner, data.shape[3], call.source.sums, None)
+            given = TaskRef((data.name, n, c, y, x)), TaskRef((call.grad.name, b, c, 0, 0)), tile
+            place = ("tile", b, c, n, y, x)
+            parts[before + number] = layer.put(place, weigh_tile, call.source, *given, *inputs)
+    return parts
+
+
+def weigh_tile(
+    source: tasks.Source, data: Any, grad: np.ndarray, tile: tasks.Tile, block: tasks.Block, _: None
+) -> tasks.Pooled:
+    """The gradient of a block's regions as far as its weights are of pixels in the tile."""
+    data, window, regions = tasks.touching(data, tile, block)
+    found, slopes = windows.within(block.found, regions, window, block.slopes)
+    pooled = np.ascontiguousarray(grad[regions])
+    assert slopes is not None
+    known = {"data": [data], "pooled": pooled, **found._asdict()}
+    axes = {"y_weight": (found.y_taps, slopes.y), "x_weight": (found.x_taps, slopes.x)}
+    moved = np.zeros((len(regions), 5), source.sums)
+    for (weight, (taps, slope)), other in zip(axes.items(), reversed(axes), strict=True):
+        # A region without a weight along the other axis reads nothing, whatever its own are.
+        reads = _any_of_region(known[other] != 0, axes[other][0])
+        known["image"] = np.where(reads, found.image, np.int32(-1))
+        weighed = np.empty(len(slope), source.sums)
+        kernel = KERNELS[source.operator.linear.linear[weight]]
+        native.run(kernel, data.dtype.name, known, [weighed])
+        region = np.repeat(np.arange(len(regions)), taps[:, -1, 1] - taps[:, 0, 0])
+        total = np.zeros((len(regions), 2), source.sums)
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.add.at(total, region, weighed[:, None] * slope)
+        moved[:, COLUMNS[weight]] = total
+    return tasks.Pooled(regions, moved)
+
+
+def _any_of_region(marks: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Whether one of each region's taps is marked, which lie one region after the other."""
+    before = np.concatenate([[0], np.cumsum(marks)])
+    return np.asarray(before[taps[:, -1, 1]] > before[taps[:, 0, 0]])

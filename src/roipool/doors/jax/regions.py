@@ -1,0 +1,127 @@
+"""Regions as JAX has them: rows that can be looked at or not, and what kernels reduce over."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from roipool import geometry, native, rois
+from roipool.descriptions import Call, Operator
+from roipool.kernels import Kernel
+
+Text = Callable[..., tuple[Any, geometry.Slopes | None]]  # an operator's `structure`
+
+
+def as_rows(regions: Any, images: int) -> Any:
+    """Any form of `rois` as (K, 5) rows: a NumPy array where the values can be looked at."""
+    if all(map(can_be_looked_at, jax.tree.leaves(regions))):
+        return rois.as_rows(regions, images)
+    if not isinstance(regions, Sequence):
+        rows = _as_real("rois", regions)
+    else:
+        parts = [_as_real(f"rois[{i}]", jnp.asarray(part)) for i, part in enumerate(regions)]
+        if all(part.shape == (5,) for part in parts):
+            rows = jnp.stack(parts)
+        else:
+            rows = rois.join(jnp, parts, images)
+    rois.refuse_shape("rois", rows.shape, 5)
+    return rows
+
+
+def _as_real(name: str, value: Any) -> Array:
+    real = jnp.issubdtype(value.dtype, jnp.floating) or value.dtype.kind in "iu"
+    rois.refuse_dtype(name, value.dtype, real)
+    return value if value.dtype == jnp.float64 else value.astype(jnp.float32)
+
+
+def can_be_looked_at(value: Any) -> bool:
+    """Not while it is traced, and not where a look would wait for another device."""
+    if isinstance(value, jax.core.Tracer):
+        return False
+    if not isinstance(value, Array):
+        return True
+    return value.is_fully_addressable and all(d.platform == "cpu" for d in value.devices())
+
+
+def structure(
+    operator: Operator, rows: Any, maps: geometry.Maps, dtype: np.dtype[Any], call: Call
+) -> dict[str, Any]:
+    """What the kernel takes beside features of that dtype, by name.
+
+    Of rows that can be looked at, wrong ones are refused; of others they are padding.
+    """
+    if isinstance(rows, np.ndarray):
+        found = native.structure(operator, rows, maps, dtype.name, call)
+        return _in_few_sizes(operator.forward, found._asdict())
+    return moving(operator.structure, maps, dtype, call, rows)
+
+
+def _in_few_sizes(kernel: Kernel, found: dict[str, Any]) -> dict[str, Any]:
+    """Lists of taps filled up: eager calls would be compiled for each length of them anew."""
+    listed = {arg.along for arg in kernel.inputs} - {"", "N"}
+    for arg in kernel.inputs:
+        if arg.axes[0] in listed:
+            taps = found[arg.name]
+            more = (1 << max(len(taps) - 1, 0).bit_length()) - len(taps)
+            found[arg.name] = np.pad(taps, (0, more))
+    return found
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2, 3))
+def moving(
+    text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
+) -> dict[str, Any]:
+    """The structure of rows that may be traced; its weights move with them."""
+    found, _ = _of_any(text, maps, dtype, call, rows)
+    return found
+
+
+@moving.defjvp
+def _(text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, *given: Any) -> Any:
+    def moved(rows: Array) -> dict[str, Any]:
+        found, slopes = _of_any(text, maps, dtype, call, lax.stop_gradient(rows))
+        # Ends along x and along y, as rows have them.
+        for name, slope, ends in _moves(slopes, rows):
+            found[name] = found[name] + _sums(slope, ends)
+        return found
+
+    return jax.jvp(moved, *given)
+
+
+# Also where a derivative or vmap is taken outside of jit: one program, not fifty.
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _of_any(
+    text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
+) -> tuple[dict[str, Any], geometry.Slopes | None]:
+    found, slopes = text(jnp, rows, maps, call.pooled_size, dtype, *call.more, traced=True)
+    return found._asdict(), slopes
+
+
+def _moves(slopes: geometry.Slopes | None, rows: Array) -> list[tuple[str, Array, Array]]:
+    """Each weight's name, its slopes, and the ends of regions that it moves with."""
+    if slopes is None:
+        return []
+    steps = _steps(rows)
+    return [("y_weight", slopes.y, steps[:, 2::2]), ("x_weight", slopes.x, steps[:, 1::2])]
+
+
+def _sums(slope: Array, steps: Array) -> Array:
+    """Steps of regions' ends times the slopes of their taps: a region has its part of the list."""
+    regions = steps.shape[0]
+    each = slope.reshape(regions, slope.shape[0] // regions if regions else 0, 2)
+    steps = steps.astype(slope.dtype)[:, None]
+    moved = each[..., 0] * steps[..., 0] + each[..., 1] * steps[..., 1]
+    return moved.reshape(slope.shape[0])
+
+
+@jax.custom_jvp
+def _steps(rows: Array) -> Array:
+    """0, which moves as the rows do: rows − rows, but for those that are not finite."""
+    return jnp.zeros_like(rows)
+
+
+_steps.defjvp(lambda primals, tangents: (_steps(*primals), *tangents))
