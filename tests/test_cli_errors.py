@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import roipool
 from command_line import MAPS, ROWS, coco, files, folder, photos, roipool_command  # noqa: F401
 from roipool.command import chunked
 

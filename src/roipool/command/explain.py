@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from roipool import geometry, native
-from roipool.command import samples, winners
+from roipool.command import sampling, winners
 from roipool.command.chunked import Job, check
 from roipool.command.explanation import Explanation, Pooled
 from roipool.command.features import Features, InputError
@@ -21,7 +21,7 @@ PHOTO_CHANNELS = ("red", "green", "blue")
 MOST_BINS = 1024  # that anyone can tell apart
 EXPLAINED: dict[str, Callable[[Pooled], Explanation]] = {
     "roi_pool": winners.explained,
-    "roi_align": samples.explained,
+    "roi_align": sampling.explained,
 }
 
 
