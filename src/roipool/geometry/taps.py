@@ -178,7 +178,7 @@ def _read(xp: Any, grid: Grid, sample: Array) -> _Read:
 
     bins = grid.first.shape[1]
     part = along(xp.arange(bins, dtype=position.dtype), axes - 1)
-    t = (part[None] + sample / samples) / bins  # from end to end of the region
+    t = (part[None, ...] + sample / samples) / bins  # from end to end of the region
     moves = counts & (position >= 0) & (position < last)
     slopes = [
         along(grid.axis.scale, axes) - along(grid.reach, axes) * t,
