@@ -53,7 +53,9 @@ def kernel(form: Form) -> Callable[..., Any]:
             return through_weights(form, form.known(values))
         tensors = [tensor for value in values[:count] for tensor in each(value)]
         with enable_single_level_autograd_function():
-            results = _Linear.apply(FORMS[form.saving], wanted, values[count:], *tensors)
+            results: Any = _Linear.apply(  # type: ignore[attr-defined]
+                FORMS[form.saving], wanted, values[count:], *tensors
+            )
         if form.several and form.results[0].axes == "NCHW":
             return list(results)
         return results[0] if len(form.results) == 1 else results
@@ -71,9 +73,9 @@ class _Linear(_SingleLevelFunction):
     def forward(form: Form, wanted: Sequence[str], static: Sequence[Any], *tensors: Any) -> Any:
         known = _named(form, tensors) | dict(zip(form.static, static, strict=True))
         # A Function switches both modes off; outer levels of torch.func's transforms need them.
-        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
-            with torch._C._AutoDispatchBelowAutograd():
-                return tuple(each(called(form.name, known)))
+        modes = torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True)
+        with modes[0], modes[1], torch._C._AutoDispatchBelowAutograd():
+            return tuple(each(called(form.name, known)))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -103,11 +105,11 @@ class _Linear(_SingleLevelFunction):
     def backward(ctx: Any, *grads: Any) -> Any:
         known, result = _known_again(ctx), ctx.linear.results[0]
         several = result.axes == "NCHW"
-        cotangents = grads if several else grads[:1]
-        given = any(grad is not None for grad in cotangents)
-        cotangents = _filled(ctx, cotangents, ctx.results, known)
+        given = any(grad is not None for grad in (grads if several else grads[:1]))
+        cotangents = _filled(ctx, grads if several else grads[:1], ctx.results, known)
         known[result.name] = cotangents if several else cotangents[0]
-        needed, gradients = ctx.needs_input_grad[3:], []
+        needed = ctx.needs_input_grad[3:]
+        gradients: list[Any] = []
         for arg, length in zip(ctx.form.inputs, ctx.lengths, strict=True):
             asked = any(needed[len(gradients) : len(gradients) + length])
             if asked and given and arg.name in ctx.linear.transposes:
@@ -123,7 +125,7 @@ class _Linear(_SingleLevelFunction):
         # Forward mode is on for outer levels of torch.func's transforms; on this one, not again.
         with forward_ad._set_fwd_grad_enabled(True):
             known = {name: _primal(value) for name, value in _known_again(ctx).items()}
-            terms = []
+            terms: list[Sequence[Any]] = []
             for name, tangent in _named(ctx.form, tangents).items():
                 if name not in ctx.linear.transposes or all(t is None for t in each(tangent)):
                     continue
