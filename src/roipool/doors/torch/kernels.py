@@ -54,7 +54,7 @@ def call_of(form: Form, known: Known) -> Call:
     """The options of a call."""
     size = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
     flat = known["spatial_scale"]
-    more = (known[option.name] for option in form.operator.options) if form.operator else ()
+    more = [known[option.name] for option in form.operator.options] if form.operator else ()
     return Call(tuple(size), tuple(zip(flat[::2], flat[1::2], strict=True)), tuple(more))
 
 
