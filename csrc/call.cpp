@@ -53,6 +53,7 @@ const int32_t* whole_numbers(const Array& array) {
 }
 
 Maps maps_of(const Operand& operand, int64_t channels, DType dtype) {
+  if (operand.empty()) throw std::invalid_argument("there are no feature maps");
   std::vector<MapArray> arrays;
   arrays.reserve(operand.size());
   for (const Array& a : operand) {

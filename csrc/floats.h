@@ -6,6 +6,24 @@
 
 namespace roipool::ROIPOOL_ISA {
 
+// Calls body(0), body(1) and so on up to N, whatever a compiler thinks of unrolling: what body
+// keeps by these numbers then stays in registers. Mark it ROIPOOL_BODY.
+#define ROIPOOL_BODY __attribute__((always_inline))
+template <class Body, int... I>
+ROIPOOL_INLINE void repeat(const Body& body, std::integer_sequence<int, I...>) {
+  (body(I), ...);
+}
+template <int N, class Body>
+ROIPOOL_INLINE void repeat(const Body& body) {
+  repeat(body, std::make_integer_sequence<int, N>{});
+}
+
+// The number in every lane, without the addition of 0 that broadcast makes of it.
+template <class T>
+ROIPOOL_INLINE Vec<T> fill(T value) {
+  return value - Vec<T>{};
+}
+
 template <class B, class S>
 struct Wide {
   using Bits = B;

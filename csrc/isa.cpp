@@ -1,6 +1,10 @@
 // Compiled once per instruction set (CMakeLists.txt): instantiates the kernels and lists them.
+#include "isa.h"
+
 #include "pack.h"
 #include "reduce_max.h"
+#include "scatter_max.h"
+#include "windows_max.h"
 
 #define ROIPOOL_TEXT(x) ROIPOOL_TEXT_(x)
 #define ROIPOOL_TEXT_(x) #x
@@ -9,7 +13,7 @@ namespace roipool {
 namespace ROIPOOL_ISA {
 
 template <class D, class Key, class Position>
-MaxKernels max_kernels_of() {
+MaxKernels max_kernels_between() {
   constexpr bool argmax = !std::is_void_v<Position>;
   return {kLanes<Key>,
           kBlockBytes,
@@ -20,39 +24,39 @@ MaxKernels max_kernels_of() {
 }
 
 template <class D>
-MaxKernels max_kernels(bool argmax, bool wide) {
+MaxKernels max_kernels_for(bool argmax, bool wide) {
   using Bits = typename D::Bits;
   using Key = std::conditional_t<sizeof(Bits) == 8, int64_t, int32_t>;
-  if (!argmax) return max_kernels_of<D, Bits, void>();
-  if (wide) return max_kernels_of<D, int64_t, int64_t>();
-  return max_kernels_of<D, Key, int32_t>();
+  if (!argmax) return max_kernels_between<D, Bits, void>();
+  if (wide) return max_kernels_between<D, int64_t, int64_t>();
+  return max_kernels_between<D, Key, int32_t>();
 }
 
 MaxKernels max_kernels(DType dtype, bool argmax, bool wide) {
   switch (dtype) {
-    case DType::float16: return max_kernels<Float16>(argmax, wide);
-    case DType::bfloat16: return max_kernels<BFloat16>(argmax, wide);
-    case DType::float32: return max_kernels<Float32>(argmax, wide);
-    case DType::float64: return max_kernels<Float64>(argmax, wide);
-    case DType::int8: return max_kernels<Int8>(argmax, wide);
-    case DType::uint8: return max_kernels<UInt8>(argmax, wide);
-    case DType::int16: return max_kernels<Int16>(argmax, wide);
-    case DType::int32: return max_kernels<Int32>(argmax, wide);
+    case DType::float16: return max_kernels_for<Float16>(argmax, wide);
+    case DType::bfloat16: return max_kernels_for<BFloat16>(argmax, wide);
+    case DType::float32: return max_kernels_for<Float32>(argmax, wide);
+    case DType::float64: return max_kernels_for<Float64>(argmax, wide);
+    case DType::int8: return max_kernels_for<Int8>(argmax, wide);
+    case DType::uint8: return max_kernels_for<UInt8>(argmax, wide);
+    case DType::int16: return max_kernels_for<Int16>(argmax, wide);
+    case DType::int32: return max_kernels_for<Int32>(argmax, wide);
   }
   __builtin_unreachable();
 }
 
 template <class G>
-ScatterMax scatter_max_of(bool wide) {
+ScatterMax scatter_max_for(bool wide) {
   return wide ? scatter_max<G, int64_t> : scatter_max<G, int32_t>;
 }
 
 ScatterMax scatter_max_kernel(DType dtype, bool wide) {
   switch (dtype) {
-    case DType::float16: return scatter_max_of<Half>(wide);
-    case DType::bfloat16: return scatter_max_of<Brain>(wide);
-    case DType::float32: return scatter_max_of<Plain<float>>(wide);
-    case DType::float64: return scatter_max_of<Plain<double>>(wide);
+    case DType::float16: return scatter_max_for<Half>(wide);
+    case DType::bfloat16: return scatter_max_for<Brain>(wide);
+    case DType::float32: return scatter_max_for<Plain<float>>(wide);
+    case DType::float64: return scatter_max_for<Plain<double>>(wide);
     default: return nullptr;
   }
 }

@@ -47,4 +47,14 @@ const Isa& chosen_isa() {
   return chosen;
 }
 
+std::vector<MaxKernels> max_kernels_by_width(const Isa& widest, DType dtype, bool argmax,
+                                             bool wide) {
+  std::vector<MaxKernels> kernels;
+  for (const Isa* isa : isas_here()) {
+    kernels.insert(kernels.begin(), isa->max(dtype, argmax, wide));
+    if (isa == &widest) break;
+  }
+  return kernels;
+}
+
 }  // namespace roipool

@@ -44,10 +44,11 @@ struct Level {
   int64_t side;
 };
 
-// A block of channels over a box, packed.
+// A block of channels over a box, packed. A position is y * map_width + x.
 inline constexpr int kLevels = 6;
 struct Block {
   Box box;
+  int64_t map_width;
   Level level[kLevels];  // [i]: of those kept, the widest whose side is at most 2^i
   int channels;          // how many lanes are channels; the rest are fill
   bool negative_zero;    // whether a −0 was packed
@@ -75,12 +76,11 @@ struct Result {
   Steps steps;         // of values
   void* argmax;        // null when not asked for
   int64_t region;      // elements between two regions
-  int64_t map_width;   // argmax is y * map_width + x
   bool around_caches;  // too large to be read from a cache afterwards
 };
 
 // Rows of a level, to be built from the rows of the one below in which its windows begin and those
-// `side` rows down; perhaps in place of the former.
+// `side` rows down.
 struct Widening {
   const void *top, *bottom;
   void* next;
@@ -125,17 +125,5 @@ struct GradData {
 // float32 and rounded once. Returns false when an argmax lies outside the plane.
 using ScatterMax = bool (*)(const Pooled&, const int64_t* list, int64_t count, int64_t channels,
                             int64_t plane, const GradData&);
-
-struct TapKernels;  // taps.h
-
-// One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
-// than a position are widened to its lanes, so blocks hold fewer channels.
-struct Isa {
-  const char* name;
-  bool (*runs_here)();
-  MaxKernels (*max)(DType, bool argmax, bool wide);
-  ScatterMax (*scatter_max)(DType, bool wide);  // null for integers
-  TapKernels (*taps)(DType);                    // of the floating dtypes
-};
 
 }  // namespace roipool

@@ -1,49 +1,77 @@
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
+#include "isa.h"
 #include "max_pool.h"
 #include "memory.h"
-#include "plan.h"
+#include "regions.h"
 #include "threads.h"
 
 namespace roipool {
+namespace {
 
 constexpr int64_t kLeastChannels = 2;  // summed together
 constexpr int64_t kLeastBeside = 16;   // where they lie side by side in memory
 
-bool max_backward(const Isa& isa, const MaxBackward& call) {
-  if (call.shape.channels * call.shape.plane() == 0) return true;
-  const ScatterMax scatter = isa.scatter_max(call.dtype, call.wide);
-  const RegionsByImage by_image(call.image, call.regions, call.shape.images);
-  const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
-  const int64_t plane = call.shape.plane(), channels = call.shape.channels;
-  const Steps steps = steps_of(call.grad_channels_last, channels, call.bins);
-  // Channels summed together: as many planes as stay in a core's own cache beside what is read,
-  // and tasks for all threads.
-  const int64_t sum_bytes = std::max<int64_t>(bytes, sizeof(float));
-  const int64_t cached = kOwnCache / 2 / std::max<int64_t>(1, plane * sum_bytes);
-  const int64_t shared = call.shape.images * channels / (kTasksPerThread * call.threads);
+int64_t sum_bytes(const MaxBackward& call) {
+  return std::max<int64_t>(size_of(call.dtype), sizeof(float));
+}
+
+bool summed_in_place(const MaxBackward& call, const Map& map) {
+  return size_of(call.dtype) == sum_bytes(call) && !map.channels_last();
+}
+
+// Channels summed together: as many planes as stay in a core's own cache beside what is read, and
+// tasks for all threads.
+int64_t group_of(const MaxBackward& call, const Map& map) {
+  const int64_t channels = call.grad_data.channels();
+  const int64_t cached = kOwnCache / 2 / std::max<int64_t>(1, map.plane() * sum_bytes(call));
+  const int64_t shared = call.grad_data.images() * channels / (kTasksPerThread * call.threads);
   const int64_t least =
-      call.channels_last || call.grad_channels_last ? kLeastBeside : kLeastChannels;
+      map.channels_last() || call.grad_channels_last ? kLeastBeside : kLeastChannels;
   const int64_t most = std::max<int64_t>(1, std::min({std::max(cached, least), shared, channels}));
-  const int64_t groups = ceil_div(channels, most), group = ceil_div(channels, groups);
-  const int64_t tasks = call.shape.images * groups;
-  const bool in_place = bytes == sum_bytes && !call.channels_last;
-  const int64_t scratch = in_place ? 0 : bytes_of(group, plane, sum_bytes);
-  const Workspace sums(bytes_of(scratch, std::min<int64_t>(call.threads, tasks)));
+  return ceil_div(channels, ceil_div(channels, most));
+}
+
+}  // namespace
+
+bool max_backward(const Isa& isa, const MaxBackward& call) {
+  struct Task {
+    int64_t image, channel, channels;
+  };
+  std::vector<Task> tasks;
+  const int64_t channels = call.grad_data.channels();
+  int64_t scratch = 0;
+  for (const MapArray& array : call.grad_data.arrays()) {
+    if (array.images * array.plane() * channels == 0) continue;
+    const Map map = call.grad_data.at(array.first);
+    const int64_t group = group_of(call, map);
+    if (!summed_in_place(call, map))
+      scratch = std::max(scratch, bytes_of(group, map.plane(), sum_bytes(call)));
+    for (int64_t image = 0; image < array.images; ++image)
+      for (int64_t c = 0; c < channels; c += group)
+        tasks.push_back({array.first + image, c, std::min(group, channels - c)});
+  }
+  const ScatterMax scatter = isa.scatter_max(call.dtype, call.wide);
+  const RegionsByImage by_image(call.image, call.regions, call.grad_data.images());
+  const int64_t bytes = size_of(call.dtype), index_bytes = call.wide ? 8 : 4;
+  const Steps steps = steps_of(call.grad_channels_last, channels, call.bins);
+  const Workspace sums(bytes_of(scratch, std::min<int64_t>(call.threads, tasks.size())));
   std::atomic<bool> inside{true};
-  parallel_for(call.threads, tasks, [&](int64_t task, int worker) {
-    const int64_t image = task / groups, c = task % groups * group;
+  parallel_for(call.threads, int64_t(tasks.size()), [&](int64_t index, int worker) {
+    const Task& task = tasks[index];
+    const Map map = call.grad_data.at(task.image);
+    const int64_t c = task.channel;
     const Pooled pooled{static_cast<const char*>(call.grad) + c * steps.channel * bytes, steps,
                         static_cast<const char*>(call.argmax) + c * call.bins * index_bytes,
                         channels * call.bins, call.bins};
-    const int64_t first = image * channels * plane + c * (call.channels_last ? 1 : plane);
-    const GradData grad_data{static_cast<char*>(call.grad_data) + first * bytes,
-                             call.channels_last ? channels : 0,
-                             in_place ? nullptr : sums.at(worker * scratch)};
-    const bool fits = scatter(pooled, by_image.list(image), by_image.count(image),
-                              std::min(group, channels - c), plane, grad_data);
-    if (!fits) inside = false;
+    const GradData grad_data{map.start + c * (map.channels_last() ? 1 : map.plane()) * bytes,
+                             map.channels_last() ? channels : 0,
+                             summed_in_place(call, map) ? nullptr : sums.at(worker * scratch)};
+    if (!scatter(pooled, by_image.list(task.image), by_image.count(task.image), task.channels,
+                 map.plane(), grad_data))
+      inside = false;
   });
   return inside;
 }

@@ -3,11 +3,14 @@
 #pragma once
 
 #include "kernels.h"
+#include "maps.h"
 
 namespace roipool {
 
+struct Isa;
+
 // Regions as geometry.py gives them: image (K,), −1 for a row that is no region; rows
-// (K, bins_y, 2) and cols (K, bins_x, 2), ends exclusive, inside the map.
+// (K, bins_y, 2) and cols (K, bins_x, 2), ends exclusive, inside the image's map.
 struct Edges {
   int64_t count;
   const int32_t* image;
@@ -17,18 +20,11 @@ struct Edges {
   int64_t bins() const { return bins_y * bins_x; }
 };
 
-struct Shape {
-  int64_t images, channels, height, width;
-  int64_t plane() const { return height * width; }
-};
-
 // Fills values (K, C, bins_y, bins_x), which may lie (K, bins_y, bins_x, C) in memory, and, unless
 // null, argmax of the same shape, int64 if `wide`.
 struct MaxForward {
   DType dtype;
-  const void* data;
-  Shape shape;
-  Strides strides;
+  Maps data;
   Edges edges;
   void* values;
   void* argmax;
@@ -38,8 +34,9 @@ struct MaxForward {
 };
 void max_forward(const Isa&, const MaxForward&);
 
-// Fills grad_data (N, C, H, W) from grad (K, C, bins) and argmax of the same shape; the first two
-// may lie with channels last in memory. Returns false when an argmax lies outside the map.
+// Fills grad_data from grad (K, C, bins) and argmax of the same shape; grad, and each array of
+// grad_data, is contiguous or lies with channels last in memory. Returns false when an argmax lies
+// outside its region's map.
 struct MaxBackward {
   DType dtype;
   const void* grad;
@@ -47,10 +44,9 @@ struct MaxBackward {
   bool wide;
   const int32_t* image;
   int64_t regions, bins;
-  void* grad_data;
-  Shape shape;
+  Maps grad_data;
   int threads;
-  bool grad_channels_last = false, channels_last = false;
+  bool grad_channels_last = false;
 };
 bool max_backward(const Isa&, const MaxBackward&);
 

@@ -8,6 +8,7 @@
 #include <nanobind/stl/vector.h>
 #include <unistd.h>
 
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -203,23 +204,22 @@ nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
 }
 
 std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray rows, EdgeArray cols,
-                                                      int64_t channels, bool argmax, double room) {
-  const int64_t count = int64_t(rows.shape(0));
-  const std::vector<int32_t> image(count, 0);
-  MaxForward call{};
-  call.dtype = DType::float32;
-  call.shape.channels = channels;
-  call.edges = {count,       image.data(),           rows.data(),
-                cols.data(), int64_t(rows.shape(1)), int64_t(cols.shape(1))};
-  call.argmax = argmax ? &call : nullptr;  // is only asked whether it is there
-  call.threads = default_threads();
-  const RegionsByImage by_image(image.data(), count, 1);
-  const ImagePlan plan = plan_image(call.edges, by_image.list(0), count);
-  const Choice choice = choose(chosen_isa(), call, {plan}, room);
+                                                      int64_t channels, bool argmax, double room,
+                                                      const std::vector<int>& widths, int threads) {
+  const Edges edges{
+      int64_t(rows.shape(0)), nullptr, rows.data(), cols.data(), int64_t(rows.shape(1)),
+      int64_t(cols.shape(1))};
+  std::vector<int64_t> list(edges.count);
+  std::iota(list.begin(), list.end(), 0);
+  std::vector<MaxKernels> kernels;
+  for (const int bytes : widths)
+    kernels.push_back({bytes / 4, bytes, argmax ? 2 * bytes : bytes, nullptr, nullptr, nullptr});
+  const ImagePlan plan = plan_image(edges, list.data(), edges.count, false);
+  const Choice choice = choose(kernels, {channels, argmax, threads, room}, {plan});
   std::vector<int> sides;
   for (int level = 0; level < kLevels; ++level)
     if (choice.levels[0].kept >> level & 1) sides.push_back(1 << level);
-  return {plan.shared, sides, choice.kernels.pixel_bytes, choice.apart};
+  return {plan.per_image, sides, choice.kernels.pixel_bytes, choice.private_blocks};
 }
 
 std::vector<std::string> isa_names() {
@@ -255,12 +255,11 @@ NB_MODULE(_core, m) {
   m.def("run", &run_py, "kernel"_a, "dtype"_a, "inputs"_a, "results"_a, "threads"_a = 0,
         "Runs a kernel on arrays in the order of kernels.py; feature maps may be a list of them.\n"
         "Returns False when an argmax lies outside its map.");
-  m.def(
-      "plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "channels"_a, "argmax"_a,
-      "room"_a,
-      "How regions of a float32 image would be pooled in so many bytes: whether packed together,\n"
-      "the sides of the windows kept, the bytes of a block's pixel, and whether each thread\n"
-      "packs blocks of its own.");
+  m.def("plan", &plan_py, "rows"_a.noconvert(), "cols"_a.noconvert(), "channels"_a, "argmax"_a,
+        "room"_a, "widths"_a, "threads"_a,
+        "How regions of a float32 image would be pooled in so many bytes, by blocks whose pixels\n"
+        "take one of the widths: whether packed together, the sides of the windows kept, the\n"
+        "width, and whether each thread packs blocks of its own.");
   m.def("memory", &memory_py, "bytes"_a,
         "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");
   m.def("xla_handlers", &xla_handlers_py,

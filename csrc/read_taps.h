@@ -10,18 +10,19 @@ namespace roipool::ROIPOOL_ISA {
 template <class D>
 struct PackedPixels {
   using Sum = typename D::Sum;
+  static constexpr bool kPadded = true;
   const Sum* first;
-  int64_t row, column;
   ROIPOOL_INLINE Vec<Sum> at(int64_t place) const { return load(first + place); }
 };
 
-// Pixels as they lie in the caller's map, taken channel by channel.
+// Pixels as they lie in the caller's map, taken channel by channel; of padding there is none.
 template <class D>
 struct MapPixels {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
+  static constexpr bool kPadded = false;
   const typename D::Bits* first;
-  int64_t row, column, channel;
+  int64_t channel;
   int channels;
   ROIPOOL_INLINE Vec<Sum> at(int64_t place) const {
     Vec<Key> bits{};
@@ -35,60 +36,77 @@ struct TapReader {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
   const Pixels pixels;
+  const TapLine y_line, x_line;
   const int channels;
 
-  // So many rows of a bin at once, each its own sum: their additions do not wait for each other.
+  // Adds to the sums of consecutive bins what they have in so many rows. Each row has a sum of its
+  // own: their additions do not wait for each other.
   template <int Rows>
-  ROIPOOL_INLINE Vec<Sum> add_rows(Vec<Sum> sum, const Tap<Sum>* y, const Tap<Sum>* x,
-                                   const Tap<Sum>* x_end) const {
-    Vec<Sum> row[Rows];
-    for (int r = 0; r < Rows; ++r) row[r] = pixels.at(y[r].at + x->at) * x->weight;
-    while (++x < x_end)
-      for (int r = 0; r < Rows; ++r) row[r] += pixels.at(y[r].at + x->at) * x->weight;
-    for (int r = 0; r < Rows; ++r) sum += row[r] * y[r].weight;
-    return sum;
-  }
-
-  ROIPOOL_INLINE Vec<Sum> bin(const Tap<Sum>* y, const Tap<Sum>* y_end, const Tap<Sum>* x,
-                              const Tap<Sum>* x_end) const {
-    Vec<Sum> sum{};
-    if (x == x_end) return sum;
-    for (; y_end - y >= 4; y += 4) sum = add_rows<4>(sum, y, x, x_end);
-    switch (y_end - y) {
-      case 3: return add_rows<3>(sum, y, x, x_end);
-      case 2: return add_rows<2>(sum, y, x, x_end);
-      case 1: return add_rows<1>(sum, y, x, x_end);
+  void add_rows(const Tap<Sum>* y, const TapList<Sum>& columns, int64_t first, int64_t bins,
+                Vec<Sum>* sums) const {
+    int64_t y_at[Rows];
+    Vec<Sum> y_weight[Rows];
+    repeat<Rows>([&](int r) ROIPOOL_BODY {
+      y_at[r] = y[r].at;
+      y_weight[r] = fill(y[r].weight);
+    });
+    for (int64_t j = 0; j < bins; ++j) {
+      const Tap<Sum>* x = columns.bin(first + j);
+      const Tap<Sum>* const end = x + (Pixels::kPadded ? columns.width : columns.size[first + j]);
+      if (!Pixels::kPadded && x == end) continue;
+      Vec<Sum> row[Rows];
+      Vec<Sum> weight = fill(x->weight);
+      repeat<Rows>([&](int r) ROIPOOL_BODY { row[r] = pixels.at(y_at[r] + x->at) * weight; });
+      while (++x < end) {
+        weight = fill(x->weight);
+        repeat<Rows>([&](int r) ROIPOOL_BODY { row[r] += pixels.at(y_at[r] + x->at) * weight; });
+      }
+      Vec<Sum> sum = sums[j];
+      repeat<Rows>([&](int r) ROIPOOL_BODY { sum += row[r] * y_weight[r]; });
+      sums[j] = sum;
     }
-    return sum;
   }
 
-  void read(const TapRegions& regions, const Box& box, const TapPooled& pooled,
-            void* memory) const {
+  // Bins [first, first + size) of a row of bins.
+  void read_bins(const TapList<Sum>& y, const TapList<Sum>& x, int64_t row, int64_t first,
+                 int64_t size, Vec<Sum>* sums) const {
+    for (int64_t j = 0; j < size; ++j) sums[j] = Vec<Sum>{};
+    if (x.width == 0) return;
+    const Tap<Sum>* tap = y.bin(row);
+    int64_t left = y.size[row];
+    for (; left >= 4; left -= 4, tap += 4) add_rows<4>(tap, x, first, size, sums);
+    switch (left) {
+      case 3: return add_rows<3>(tap, x, first, size, sums);
+      case 2: return add_rows<2>(tap, x, first, size, sums);
+      case 1: return add_rows<1>(tap, x, first, size, sums);
+    }
+  }
+
+  void read(const TapRegions& regions, const TapPooled& pooled, void* memory) const {
     const ExactFloats exact;
+    const int64_t across = regions.x.count;
+    Vec<Sum> sums[kTile];
     Vec<Key> values[kTile];
     Writer<D, Key> writer(pooled.around_caches);
     for (int64_t i = 0; i < regions.count; ++i) {
       const int64_t k = regions.list[i];
       TapScratch<D> scratch{static_cast<char*>(memory)};
-      TapList<Sum> y = make_list<Sum>(scratch, regions.y, k);
-      TapList<Sum> x = make_list<Sum>(scratch, regions.x, k);
-      y.fill(regions.y, k, box.y0, box.height(), pixels.row);
-      x.fill(regions.x, k, box.x0, box.width(), pixels.column);
+      const TapList<Sum> y(scratch, regions.y, k, y_line, false);
+      const TapList<Sum> x(scratch, regions.x, k, x_line, Pixels::kPadded);
       auto* out = static_cast<typename D::Bits*>(pooled.first) + k * pooled.region;
-      int64_t size = 0;
-      for (int64_t by = 0; by < regions.y.count; ++by) {
-        for (int64_t bx = 0; bx < regions.x.count; ++bx) {
-          const Vec<Sum> sum = bin(y.taps + y.begin[by], y.taps + y.begin[by + 1],
-                                   x.taps + x.begin[bx], x.taps + x.begin[bx + 1]);
-          values[size++] = D::round((Vec<Key>)sum);
-          writer.write(1);
-          if (size < kTile) continue;
+      int64_t size = 0, run;
+      for (int64_t by = 0; by < regions.y.count; ++by)
+        for (int64_t bx = 0; bx < across; bx += run) {
+          run = across - bx < kTile - size ? across - bx : kTile - size;
+          read_bins(y, x, by, bx, run, sums + size);
+          size += run;
+          writer.write(run);
+          if (size < kTile && (by + 1 < regions.y.count || bx + run < across)) continue;
+          for (int64_t b = 0; b < size; ++b) values[b] = D::round((Vec<Key>)sums[b]);
           writer.take(values, size, channels, pooled.steps, out);
           out += size * pooled.steps.bin;
           size = 0;
         }
-      }
-      if (size > 0) writer.take(values, size, channels, pooled.steps, out);
     }
   }
 };
@@ -96,20 +114,21 @@ struct TapReader {
 template <class D>
 void read_taps(const TapBlock& block, const TapRegions& regions, const TapPooled& pooled,
                void* scratch) {
-  constexpr int n = kLanes<typename D::Sum>;
-  const auto* const first = static_cast<const typename D::Sum*>(block.pixels);
-  const PackedPixels<D> pixels{first, block.box.width() * n, n};
-  TapReader<D, PackedPixels<D>>{pixels, block.channels}.read(regions, block.box, pooled, scratch);
+  using Sum = typename D::Sum;
+  const TapLines<Sum> lines(block.box);
+  const PackedPixels<D> pixels{static_cast<const Sum*>(block.pixels)};
+  TapReader<D, PackedPixels<D>>{pixels, lines.y, lines.x, block.channels}.read(regions, pooled,
+                                                                               scratch);
   if (pooled.around_caches) finish_streaming();
 }
 
 template <class D>
 void read_map_taps(const TapMap& map, int channels, const TapRegions& regions,
                    const TapPooled& pooled, void* scratch) {
-  const MapPixels<D> pixels{static_cast<const typename D::Bits*>(map.first), map.strides.row,
-                            map.strides.column, map.strides.channel, channels};
-  const Box whole{0, 0, map.height, map.width};
-  TapReader<D, MapPixels<D>>{pixels, channels}.read(regions, whole, pooled, scratch);
+  const MapPixels<D> pixels{static_cast<const typename D::Bits*>(map.first), map.strides.channel,
+                            channels};
+  const TapLine y{0, map.height, map.strides.row}, x{0, map.width, map.strides.column};
+  TapReader<D, MapPixels<D>>{pixels, y, x, channels}.read(regions, pooled, scratch);
   if (pooled.around_caches) finish_streaming();
 }
 

@@ -1,104 +1,50 @@
 // From finished bins, one vector of channels each, to the result.
 #pragma once
 
-#include <cstddef>
-
 #include "kernels.h"
 #include "keys.h"
+#include "lines.h"
 
 namespace roipool::ROIPOOL_ISA {
 
 inline constexpr int64_t kTile = 256;  // bins reduced before they are written out
-inline constexpr int64_t kLine = 64;
 
-// Finished bins of a block, put in the result's order and written line by line while the next bins
-// are reduced: a burst of stores would only wait for memory.
+// Puts finished bins of a block in the result's order, to be written while the next are reduced.
 template <class D, class Key>
 class Writer {
  public:
   using Bits = typename D::Bits;
 
-  explicit Writer(bool around_caches) : around_caches_(around_caches) {}
+  explicit Writer(bool around_caches) : lines_(around_caches) {}
   ~Writer() { finish(); }
 
   // Takes up to kTile consecutive bins of one region; `out` is where the first goes.
   ROIPOOL_INLINE void take(const Vec<Key>* bins, int64_t size, int channels, Steps steps,
                            Bits* out) {
     finish();
-    if (steps.bin == 1) {
-      turn(bins, size);
-      const bool dense = steps.channel == size;
-      begin(out, dense ? 1 : channels, dense ? channels * size : size, size, steps.channel);
+    if (steps.bin != 1) {
+      for (int64_t b = 0; b < size; ++b) {
+        store(ordered_ + b * n, narrow(bins[b]));
+        hand_over(b * n, out + b * steps.bin, channels);
+      }
     } else {
-      for (int64_t b = 0; b < size; ++b) store(ordered_ + b * n, narrow(bins[b]));
-      begin(out, size, channels, n, steps.bin);
+      turn(bins, size);
+      if (steps.channel == size)
+        hand_over(0, out, channels * size);
+      else
+        for (int c = 0; c < channels; ++c) hand_over(c * size, out + c * steps.channel, size);
     }
   }
 
   // Writes up to so many cache lines.
-  ROIPOOL_INLINE void write(int64_t lines) {
-    if (lone_lines_) {
-      if (lines > stretches_) lines = stretches_;
-      for (int64_t i = 0; i < lines; ++i) write_lines(to_ + i * pitch_, from_ + i * kLine, kLine);
-      to_ += lines * pitch_;
-      from_ += lines * kLine;
-      stretches_ -= lines;
-      return;
-    }
-    while (lines > 0 && stretches_ > 0) {
-      int64_t stop = at_ + lines * kLine;
-      if (stop > whole_) stop = whole_;
-      lines -= (stop - at_) / kLine;
-      write_lines(to_ + at_, from_ + at_, stop - at_);
-      at_ = stop;
-      if (at_ == whole_) end_stretch();
-    }
-  }
-
-  void finish() {
-    while (stretches_ > 0) write(kTile);
-  }
+  ROIPOOL_INLINE void write(int64_t lines) { lines_.write(lines); }
+  void finish() { lines_.finish(); }
 
  private:
   static constexpr int n = kLanes<Key>;
 
-  // What is to be written: so many stretches of `length` elements, `step` apart in `ordered_` and
-  // `pitch` apart in the result.
-  ROIPOOL_INLINE void begin(Bits* out, int64_t stretches, int64_t length, int64_t step,
-                            int64_t pitch) {
-    stretches_ = stretches;
-    bytes_ = length * int64_t(sizeof(Bits));
-    step_ = step * int64_t(sizeof(Bits));
-    pitch_ = pitch * int64_t(sizeof(Bits));
-    to_ = reinterpret_cast<char*>(out);
-    from_ = reinterpret_cast<const char*>(ordered_);
-    lone_lines_ = bytes_ == kLine && step_ == kLine &&
-                  ((reinterpret_cast<intptr_t>(to_) | pitch_) & (kLine - 1)) == 0;
-    if (!lone_lines_) begin_stretch();
-  }
-
-  // Whole cache lines are written at once: a line written in parts is first read from memory.
-  ROIPOOL_INLINE void begin_stretch() {
-    at_ = -reinterpret_cast<intptr_t>(to_) & (kLine - 1);
-    if (at_ > bytes_) at_ = bytes_;
-    __builtin_memcpy(to_, from_, std::size_t(at_));
-    whole_ = at_ + (bytes_ - at_) / kLine * kLine;
-  }
-
-  ROIPOOL_INLINE void end_stretch() {
-    __builtin_memcpy(to_ + at_, from_ + at_, std::size_t(bytes_ - at_));
-    from_ += step_;
-    to_ += pitch_;
-    if (--stretches_ > 0) begin_stretch();
-  }
-
-  ROIPOOL_INLINE void write_lines(char* to, const char* from, int64_t bytes) const {
-    if (around_caches_)
-      for (int64_t i = 0; i < bytes; i += kBlockBytes)
-        stream(to + i, load(reinterpret_cast<const int64_t*>(from + i)));
-    else
-      for (int64_t i = 0; i < bytes; i += kBlockBytes)
-        store(reinterpret_cast<int64_t*>(to + i), load(reinterpret_cast<const int64_t*>(from + i)));
+  ROIPOOL_INLINE void hand_over(int64_t first, Bits* out, int64_t length) {
+    lines_.take(ordered_ + first, out, length * int64_t(sizeof(Bits)));
   }
 
   // A channel's bins side by side, and then the next channel's.
@@ -136,13 +82,7 @@ class Writer {
     for (int c = 0; c < n; ++c) store(ordered_ + c * size, narrow(channel[c]));
   }
 
-  // What is left to write: of the first stretch, lines up to `whole_`, of which `at_` comes next,
-  // and a rest; or stretches that are just a line each.
-  char* to_ = nullptr;
-  const char* from_ = nullptr;
-  int64_t stretches_ = 0, bytes_ = 0, step_ = 0, pitch_ = 0, at_ = 0, whole_ = 0;
-  bool lone_lines_ = false;
-  const bool around_caches_;
+  LineWriter<kTile> lines_;
   alignas(kLine) Bits ordered_[n * kTile + n];  // the last store of the last channel may run on
 };
 

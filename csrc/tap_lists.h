@@ -18,10 +18,10 @@ struct Tap {
 template <class D>
 struct TapScratch {
   using Sum = typename D::Sum;
+  static constexpr int64_t kBlocks = kTapGroup / kLanes<Sum>;  // weighed together
   static int64_t bytes(int64_t taps, int64_t bins) {
-    constexpr int64_t blocks = kTapGroup / kLanes<Sum> > 1 ? kTapGroup / kLanes<Sum> : 1;
     const int64_t lists = taps * int64_t(sizeof(Tap<Sum>)) + 2 * (bins + 1) * 8;
-    return bins * blocks * kBlockBytes + (lists + 63) / 64 * 64;
+    return bins * kBlocks * kBlockBytes + (lists + 63) / 64 * 64;
   }
 
   char* next;
@@ -33,57 +33,108 @@ struct TapScratch {
   }
 };
 
+// Pixels along an axis of a box, and the distance of two neighbours in memory. Behind the last is
+// the padding: one that is zero where pixels are read, and of no use where they are added to.
+struct TapLine {
+  int64_t origin, length, pitch;
+};
+
+// The taps of one region along an axis. Where padded, each bin has as many as the largest: what is
+// left reads the padding with weight 0, so that a loop's end can be foreseen.
 template <class Sum>
 struct TapList {
   Tap<Sum>* taps;
-  int64_t* begin;  // of each bin, and the end
+  int64_t *size, *begin;  // of each bin
+  int64_t width = 0;      // of the largest
 
-  int64_t size(int64_t bin) const { return begin[bin + 1] - begin[bin]; }
-
-  // Pixels from `origin` on, up to so many; `pitch` is between two of them.
-  void fill(const TapAxis& axis, int64_t k, int64_t origin, int64_t length, int64_t pitch) {
-    const auto* const weight = static_cast<const Sum*>(axis.weight);
-    const int32_t* const bins = axis.bins + k * axis.count * 2;
+  template <class D>
+  TapList(TapScratch<D>& scratch, const TapAxis& axis, int64_t k, const TapLine line, bool padded)
+      : size(scratch.template take<int64_t>(axis.count)),
+        begin(scratch.template take<int64_t>(axis.count)) {
+    const int32_t *const bins = axis.bins + k * axis.count * 2, *const pixels = axis.pixel;
+    const auto* const weights = static_cast<const Sum*>(axis.weight);
+    taps = reinterpret_cast<Tap<Sum>*>(scratch.next);
     int64_t count = 0;
     for (int64_t p = 0; p < axis.count; ++p) {
       begin[p] = count;
       for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
-        const int64_t pixel = axis.pixel[s] - origin;
-        if (weight[s] != 0 && uint64_t(pixel) < uint64_t(length))
-          taps[count++] = {pixel * pitch, weight[s]};
+        const int64_t pixel = pixels[s] - line.origin;
+        const Sum weight = weights[s];
+        if (weight != 0 && uint64_t(pixel) < uint64_t(line.length))
+          taps[count++] = {pixel * line.pitch, weight};
       }
+      size[p] = count - begin[p];
+      if (size[p] > width) width = size[p];
     }
-    begin[axis.count] = count;
+    if (padded) pad(axis.count, line.length * line.pitch);
+    scratch.template take<Tap<Sum>>(padded ? axis.count * width : count);
   }
+
+  // Bins are moved apart in place, the last first.
+  void pad(int64_t bins, int64_t padding) {
+    for (int64_t p = bins; p-- > 0;) {
+      Tap<Sum>* const to = taps + p * width;
+      for (int64_t i = size[p]; i < width; ++i) to[i] = {padding, 0};
+      for (int64_t i = size[p]; i-- > 0;) to[i] = taps[begin[p] + i];
+      begin[p] = p * width;
+    }
+  }
+
+  const Tap<Sum>* bin(int64_t p) const { return taps + begin[p]; }
 };
 
-inline int64_t taps_of(const TapAxis& axis, int64_t k) {
-  int64_t taps = 0;
-  const int32_t* const bins = axis.bins + k * axis.count * 2;
-  for (int64_t p = 0; p < axis.count; ++p)
-    if (bins[2 * p + 1] > bins[2 * p]) taps += bins[2 * p + 1] - bins[2 * p];
-  return taps;
+// The first of the regions listed from `i` on that reaches into a box.
+inline int64_t next_inside(const TapRegions& regions, int64_t i, const Box& box) {
+  for (; i < regions.count; ++i) {
+    const Box& reach = regions.reach[regions.list[i]];
+    if (reach.y0 < box.y1 && box.y0 < reach.y1 && reach.x0 < box.x1 && box.x0 < reach.x1) break;
+  }
+  return i;
 }
 
-template <class Sum, class D>
-TapList<Sum> make_list(TapScratch<D>& scratch, const TapAxis& axis, int64_t k) {
-  int64_t* const begin = scratch.template take<int64_t>(axis.count + 1);
-  return {scratch.template take<Tap<Sum>>(taps_of(axis, k)), begin};
-}
+// A packed box, as its kernels walk it.
+template <class Sum>
+struct TapLines {
+  TapLine y, x;
+  explicit TapLines(const Box& box)
+      : y{box.y0, box.height(), tap_pitch(box) * kLanes<Sum>},
+        x{box.x0, box.width(), kLanes<Sum>} {}
+};
 
+// From the caller's memory to a vector per pixel.
 template <class D>
-bool pack_pixels(const void* from, const void* end, Strides strides, int channels, int64_t height,
+void pack_pixels(const void* from, const void* end, Strides strides, int channels, int64_t height,
                  int64_t width, void* to) {
+  using Bits = typename D::Bits;
   const ExactFloats exact;
-  return pack<D, typename D::Key>(from, end, strides, channels, height, width, to);
+  char* row = static_cast<char*>(to);
+  const int64_t pixels = width * kBlockBytes;
+  for (int64_t y = 0; y < height; ++y, row += pixels + kBlockBytes) {
+    pack<D, typename D::Key>(static_cast<const Bits*>(from) + y * strides.row, end, strides,
+                             channels, 1, width, row);
+    __builtin_memset(row + pixels, 0, kBlockBytes);
+  }
+  __builtin_memset(row, 0, std::size_t(pixels + kBlockBytes));
 }
 
-// From the caller's memory to one vector per bin.
+// The same of one region's pooled values.
 template <class D>
 void pack_pooled(const TapPooled& pooled, int64_t k, int channels, int64_t bins, void* to) {
   const auto* const from = static_cast<const typename D::Bits*>(pooled.first) + k * pooled.region;
   const Strides strides{0, pooled.steps.channel, 0, pooled.steps.bin};
   pack<D, typename D::Key>(from, pooled.end, strides, channels, 1, bins, to);
+}
+
+// Asks for the pooled values that are needed next, where they lie side by side: processors foresee
+// the rest of a long stretch, but not where the next one begins.
+template <class D>
+void ask_for_pooled(const TapPooled& pooled, const TapRegions& regions, int64_t i, int channels) {
+  if (i >= regions.count || pooled.steps.bin != 1) return;
+  constexpr int64_t kLine = 64, kFirst = 32 * kLine, bytes = sizeof(typename D::Bits);
+  const char* const from =
+      static_cast<const char*>(pooled.first) + regions.list[i] * pooled.region * bytes;
+  const int64_t size = channels * pooled.steps.channel * bytes;
+  for (int64_t at = 0; at < size && at < kFirst; at += kLine) __builtin_prefetch(from + at);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

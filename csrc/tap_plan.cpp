@@ -13,7 +13,7 @@ constexpr double kPackCost = 4, kBinCost = 8;
 constexpr double kWorkPerThread = 1e5;
 
 struct Reach {
-  int64_t begin = INT64_MAX, end = 0, taps = 0;
+  int64_t begin = INT64_MAX, end = 0, taps = 0, most = 0;
 };
 
 Reach reach_of(const TapAxis& axis, int64_t k, bool is_double, bool all) {
@@ -24,13 +24,15 @@ Reach reach_of(const TapAxis& axis, int64_t k, bool is_double, bool all) {
     return is_double ? static_cast<const double*>(axis.weight)[s] != 0
                      : static_cast<const float*>(axis.weight)[s] != 0;
   };
-  for (int64_t p = 0; p < axis.count; ++p)
+  for (int64_t p = 0; p < axis.count; ++p) {
+    reach.most = std::max<int64_t>(reach.most, bins[2 * p + 1] - bins[2 * p]);
     for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
       ++reach.taps;
       if (!is_tap(s)) continue;
       reach.begin = std::min<int64_t>(reach.begin, axis.pixel[s]);
       reach.end = std::max<int64_t>(reach.end, axis.pixel[s] + 1);
     }
+  }
   return reach;
 }
 
@@ -46,6 +48,10 @@ TapPooled TapCall::pooled_from(int64_t channel) const {
   TapPooled from = pooled;
   from.first = static_cast<char*>(from.first) + channel * from.steps.channel * size_of(dtype);
   return from;
+}
+
+TapRegions TapCall::some(const TapPlan& plan, const TapPiece& piece) const {
+  return {y, x, piece.list, piece.count, plan.reach.data()};
 }
 
 int64_t TapCall::room() const {
@@ -94,6 +100,7 @@ TapCall tap_call(const Call& call, const Operand& maps, const Array& pooled, con
 TapPlan plan_taps(const TapCall& call, const RegionsByImage& by_image, TapCover cover) {
   const bool is_double = call.dtype == DType::float64;
   TapPlan plan;
+  plan.reach.resize(call.regions);
   for (int64_t image = 0; image < call.maps.images(); ++image) {
     const int64_t* const list = by_image.list(image);
     const int64_t count = by_image.count(image);
@@ -104,11 +111,12 @@ TapPlan plan_taps(const TapCall& call, const RegionsByImage& by_image, TapCover 
     for (int64_t i = 0; i < count; ++i) {
       const Reach y = reach_of(call.y, list[i], is_double, cover.all_y);
       const Reach x = reach_of(call.x, list[i], is_double, cover.all_x);
-      plan.most_taps = std::max(plan.most_taps, y.taps + x.taps);
+      plan.most_taps = std::max(plan.most_taps, y.most * call.y.count + x.most * call.x.count);
       plan.work += double(y.taps) * double(x.taps) + kBinCost * double(call.bins());
       Box box{std::max<int64_t>(y.begin, 0), std::max<int64_t>(x.begin, 0),
               std::min(y.end, map.height), std::min(x.end, map.width)};
       if (box.y0 >= box.y1 || box.x0 >= box.x1) box = {};
+      plan.reach[list[i]] = box;
       plan.pieces.push_back({image, box, list + i, 1});
       if (box.area() == 0) continue;
       alone += double(box.area());

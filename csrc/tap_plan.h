@@ -12,6 +12,9 @@
 
 namespace roipool {
 
+struct TapPlan;
+struct TapPiece;
+
 struct TapCall {
   DType dtype;
   Maps maps;
@@ -22,7 +25,7 @@ struct TapCall {
   int threads;
 
   int64_t bins() const { return y.count * x.count; }
-  TapRegions some(const int64_t* list, int64_t count) const { return {y, x, list, count}; }
+  TapRegions some(const TapPlan&, const TapPiece&) const;
   // The pooled values from a channel on.
   TapPooled pooled_from(int64_t channel) const;
   // Memory that a call may take: a quarter of the maps and pooled values, or a little.
@@ -48,8 +51,9 @@ struct TapCover {
 
 struct TapPlan {
   std::vector<TapPiece> pieces;
-  int64_t most_taps = 0;  // of a region, along both axes
-  double work = 0;        // for each block of channels, in reads of a vector
+  std::vector<Box> reach;  // of each region
+  int64_t most_taps = 0;   // of a region along both axes, were all its bins like the largest
+  double work = 0;         // for each block of channels, in reads of a vector
 };
 
 // Each image's regions together on what they cover, or each region by itself where they cover

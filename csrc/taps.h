@@ -8,7 +8,8 @@
 namespace roipool {
 
 // Taps along one axis. Those of region k's bin p are pixel[s] and weight[s] for s from
-// bins[2 * (k * count + p)] up to bins[2 * (k * count + p) + 1]; no tap is in two bins.
+// bins[2 * (k * count + p)] up to bins[2 * (k * count + p) + 1]; no tap is
+// in two bins, and no pixel twice in a bin.
 struct TapAxis {
   const int32_t* bins;
   int64_t count;  // bins of a region
@@ -20,10 +21,16 @@ struct TapRegions {
   TapAxis y, x;
   const int64_t* list;
   int64_t count;
+  const Box* reach;  // of each of the K: a box that holds all its pixels, empty if it has none
   int64_t bins() const { return y.count * x.count; }
 };
 
-// A block of channels over a box of an image: sums, or pixels widened to their type.
+// Pixels of a packed box, between two rows and in all: a column and a row of padding, which no
+// tap but those that fill up a list reads, stand behind the others.
+inline int64_t tap_pitch(const Box& box) { return box.width() + 1; }
+inline int64_t tap_pixels(const Box& box) { return tap_pitch(box) * (box.height() + 1); }
+
+// A block of channels over a box of an image, packed: sums, or pixels widened to their type.
 struct TapBlock {
   void* pixels;
   Box box;
@@ -51,8 +58,8 @@ struct TapKernels {
   int lanes;  // channels per block
   int64_t pixel_bytes;
 
-  // As MaxKernels::pack, but to the type of sums.
-  bool (*pack)(const void* from, const void* end, Strides, int channels, int64_t height,
+  // As MaxKernels::pack, but to the type of sums, and with the padding, all zero.
+  void (*pack)(const void* from, const void* end, Strides, int channels, int64_t height,
                int64_t width, void* to);
 
   // Both forms of reading a region's bins: from packed pixels and from the caller's map.

@@ -32,7 +32,7 @@ bool taps_add_call(const Call& call) {
       for (int64_t x = 0; x < map.width; x += width) {
         const Box box{y, x, std::min(y + height, map.height), std::min(x + width, map.width)};
         strips.push_back({image, box, by_image.list(image), by_image.count(image)});
-        pixels = std::max(pixels, box.area());
+        pixels = std::max(pixels, tap_pixels(box));
         area += double(box.area());
       }
   }
@@ -48,7 +48,7 @@ bool taps_add_call(const Call& call) {
     const int64_t channel = task % blocks * kernels.lanes;
     const TapBlock block{memory.at(worker * bytes), strip.box,
                          int(std::min<int64_t>(kernels.lanes, taps.channels - channel))};
-    kernels.add(block, taps.some(strip.list, strip.count), taps.pooled_from(channel),
+    kernels.add(block, taps.some(plan, strip), taps.pooled_from(channel),
                 memory.at(worker * bytes + block_bytes));
     const Map map = taps.maps.at(strip.image);
     const Strides& s = map.strides;

@@ -24,7 +24,7 @@ bool taps_read_call(const Call& call) {
     std::memset(static_cast<char*>(taps.pooled.first) + k * row, 0, std::size_t(row));
 
   const int64_t room = taps.room();
-  const auto bytes = [&](const Box& box) { return bytes_of(box.area(), kernels.pixel_bytes); };
+  const auto bytes = [&](const Box& box) { return bytes_of(tap_pixels(box), kernels.pixel_bytes); };
   int64_t most = 0;
   for (const TapPiece& piece : plan.pieces)
     if (bytes(piece.box) <= room) most = std::max(most, bytes(piece.box));
@@ -39,7 +39,7 @@ bool taps_read_call(const Call& call) {
     const int channels = int(std::min<int64_t>(kernels.lanes, taps.channels - channel));
     void* const packed = memory.at(worker * (most + scratch));
     void* const lists = memory.at(worker * (most + scratch) + most);
-    const TapRegions regions = taps.some(piece.list, piece.count);
+    const TapRegions regions = taps.some(plan, piece);
     if (bytes(piece.box) <= room) {
       pack_taps(taps, kernels, piece.image, piece.box, channel, packed);
       kernels.read({packed, piece.box, channels}, regions, taps.pooled_from(channel), lists);

@@ -29,6 +29,8 @@ class Weighing {
     const Workspace partial(bytes_of(group_bytes, together)), memory(bytes_of(bytes_, threads_));
     for (int64_t first = 0; first < groups_; first += together) {
       const int64_t groups = std::min(together, groups_ - first);
+      // Of regions that read nothing no sums are written.
+      std::memset(partial.at(0), 0, std::size_t(groups * group_bytes));
       parallel_for(threads_, groups * int64_t(pieces_.size()), [&](int64_t task, int worker) {
         const int64_t group = task % groups;
         weigh(pieces_[task / groups], (first + group) * kTapGroup, memory.at(worker * bytes_),
@@ -41,11 +43,11 @@ class Weighing {
  private:
   // Strips of each piece across the axis, that stay in a core's own cache.
   void plan() {
-    TapPlan plan = plan_taps(taps_, by_image_, {along_y_, !along_y_});
-    threads_ = threads_for(taps_, 2 * plan.work * double(groups_) * double(group_blocks_));
-    split_pieces(plan.pieces, groups_, threads_);
+    plan_ = plan_taps(taps_, by_image_, {along_y_, !along_y_});
+    threads_ = threads_for(taps_, 2 * plan_.work * double(groups_) * double(group_blocks_));
+    split_pieces(plan_.pieces, groups_, threads_);
     const int64_t most = std::min(kStripBytes, taps_.room() / 2 / threads_);
-    for (const TapPiece& piece : plan.pieces) {
+    for (const TapPiece& piece : plan_.pieces) {
       const Box& box = piece.box;
       const int64_t from = along_y_ ? box.y0 : box.x0, to = along_y_ ? box.y1 : box.x1;
       const int64_t line = (along_y_ ? box.width() : box.height()) * pixel_bytes_;
@@ -55,16 +57,16 @@ class Weighing {
         (along_y_ ? strip.box.y0 : strip.box.x0) = at;
         (along_y_ ? strip.box.y1 : strip.box.x1) = std::min(at + lines, to);
         pieces_.push_back(strip);
-        block_bytes_ = std::max(block_bytes_, bytes_of(strip.box.area(), pixel_bytes_));
+        block_bytes_ = std::max(block_bytes_, bytes_of(tap_pixels(strip.box), pixel_bytes_));
       }
     }
-    bytes_ = block_bytes_ + kernels_.scratch_bytes(plan.most_taps, taps_.bins());
+    bytes_ = block_bytes_ + kernels_.scratch_bytes(plan_.most_taps, taps_.bins());
     threads_ = int(std::min<int64_t>(threads_, std::max<int64_t>(1, groups_ * pieces_.size())));
   }
 
   void weigh(const TapPiece& piece, int64_t channel, void* memory, void* sums) const {
     const int64_t channels = std::min<int64_t>(kTapGroup, taps_.channels - channel);
-    const int64_t plane = piece.box.area() * kernels_.pixel_bytes;
+    const int64_t plane = tap_pixels(piece.box) * kernels_.pixel_bytes;
     char* const packed = static_cast<char*>(memory);
     for (int64_t b = 0; b < group_blocks_; ++b)
       if (b * kernels_.lanes < channels)
@@ -72,7 +74,7 @@ class Weighing {
                   packed + b * plane);
       else
         std::memset(packed + b * plane, 0, std::size_t(plane));
-    kernels_.weigh({packed, piece.box, int(channels)}, taps_.some(piece.list, piece.count),
+    kernels_.weigh({packed, piece.box, int(channels)}, taps_.some(plan_, piece),
                    taps_.pooled_from(channel), along_y_, sums, packed + block_bytes_);
   }
 
@@ -105,6 +107,7 @@ class Weighing {
   const int64_t group_blocks_ = kTapGroup / kernels_.lanes;
   const int64_t pixel_bytes_ = group_blocks_ * kernels_.pixel_bytes;
   const RegionsByImage by_image_{taps_.image, taps_.regions, taps_.maps.images()};
+  TapPlan plan_;
   std::vector<TapPiece> pieces_;
   int threads_ = 1;
   int64_t block_bytes_ = 0, bytes_ = 0;

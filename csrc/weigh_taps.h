@@ -25,66 +25,77 @@ struct TapWeigher {
   using Key = typename D::Key;
   static constexpr int n = kLanes<Sum>, kBlocks = kTapGroup / n;
   const TapBlock& block;
+  const Sum* const pixels = static_cast<const Sum*>(block.pixels);
+  const int64_t plane = tap_pixels(block.box) * n, bin_count;
   Vec<Key> is_channel[kBlocks];
 
-  explicit TapWeigher(const TapBlock& block) : block(block) {
+  TapWeigher(const TapBlock& block, int64_t bins) : block(block), bin_count(bins) {
     for (int b = 0; b < kBlocks; ++b)
       for (int c = 0; c < n; ++c) is_channel[b][c] = b * n + c < block.channels ? -1 : 0;
   }
 
-  // `at` is the pixel's distance on the one axis; values are those of the bins on the other.
-  ROIPOOL_INLINE Sum weigh(int64_t at, const TapList<Sum>& other, int64_t bins, const Sum* values,
-                           int64_t bin, int64_t next_bin) const {
-    Vec<Sum> sum[kBlocks]{};
-    const auto* const pixels = static_cast<const Sum*>(block.pixels) + at;
-    const int64_t plane = block.box.area() * n;
-    for (int64_t q = 0; q < bins; ++q) {
-      const Tap<Sum>* tap = other.taps + other.begin[q];
-      const Tap<Sum>* const end = other.taps + other.begin[q + 1];
-      if (tap == end) continue;
-      Vec<Sum> part[kBlocks];
-      for (int b = 0; b < kBlocks; ++b) part[b] = load(pixels + b * plane + tap->at) * tap->weight;
-      while (++tap < end)
-        for (int b = 0; b < kBlocks; ++b)
-          part[b] += load(pixels + b * plane + tap->at) * tap->weight;
-      for (int b = 0; b < kBlocks; ++b)
-        sum[b] += load(values + (b * bin_count + bin + q * next_bin) * n) * part[b];
+  // Of so many taps, `at` their pixels' distances along the one axis. Values are those of a row,
+  // or a column, of bins along the other, `next` apart.
+  template <int Taps>
+  ROIPOOL_INLINE void weigh(const int64_t* at, const TapList<Sum>& other, int64_t bins,
+                            const Sum* values, int64_t next, Sum* sums) const {
+    Vec<Sum> sum[Taps * kBlocks]{}, part[Taps * kBlocks];
+    for (int64_t q = 0; q < bins; ++q, values += next) {
+      if (other.size[q] == 0) continue;
+      const Tap<Sum>* tap = other.bin(q);
+      const Tap<Sum>* const end = tap + other.width;
+      const auto pixel = [&](int i) ROIPOOL_BODY {  // of tap i / kBlocks, block i % kBlocks
+        return load(pixels + i % kBlocks * plane + at[i / kBlocks] + tap->at) * fill(tap->weight);
+      };
+      repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY { part[i] = pixel(i); });
+      while (++tap < end) repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY { part[i] += pixel(i); });
+      repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY {
+        sum[i] += load(values + i % kBlocks * n * bin_count) * part[i];
+      });
     }
-    for (int b = 0; b < kBlocks; ++b) sum[b] = (Vec<Sum>)((Vec<Key>)sum[b] & is_channel[b]);
-    for (int half = kBlocks / 2; half > 0; half /= 2)
-      for (int b = 0; b < half; ++b) sum[b] += sum[b + half];
-    return sum_of_lanes<Sum, n>(sum[0]);
+    for (int s = 0; s < Taps; ++s) {
+      Vec<Sum>* const blocks = sum + s * kBlocks;
+      for (int b = 0; b < kBlocks; ++b) blocks[b] = (Vec<Sum>)((Vec<Key>)blocks[b] & is_channel[b]);
+      for (int half = kBlocks / 2; half > 0; half /= 2)
+        for (int b = 0; b < half; ++b) blocks[b] += blocks[b + half];
+      sums[s] = sum_of_lanes<Sum, n>(blocks[0]);
+    }
   }
 
-  int64_t bin_count = 0;
-
   void weigh_all(const TapRegions& regions, const TapPooled& pooled, bool along_y, Sum* sums,
-                 void* memory) {
+                 void* memory) const {
     const ExactFloats exact;
-    const Box& box = block.box;
+    const TapLines<Sum> lines(block.box);
     const TapAxis& axis = along_y ? regions.y : regions.x;
     const TapAxis& other = along_y ? regions.x : regions.y;
-    const int64_t pitch = along_y ? box.width() * n : n,
-                  other_pitch = along_y ? n : box.width() * n;
-    const int64_t length = along_y ? box.height() : box.width();
-    const int64_t origin = along_y ? box.y0 : box.x0, other_origin = along_y ? box.x0 : box.y0;
-    const int64_t step = along_y ? regions.x.count : 1, other_step = along_y ? 1 : regions.x.count;
-    bin_count = regions.bins();
-    for (int64_t i = 0; i < regions.count; ++i) {
+    const TapLine &line = along_y ? lines.y : lines.x, &other_line = along_y ? lines.x : lines.y;
+    const int64_t step = (along_y ? regions.x.count : 1) * n;
+    const int64_t next = (along_y ? 1 : regions.x.count) * n;
+    const auto distance = [&](int64_t s) { return (axis.pixel[s] - line.origin) * line.pitch; };
+    for (int64_t after, i = next_inside(regions, 0, block.box); i < regions.count; i = after) {
+      after = next_inside(regions, i + 1, block.box);
+      ask_for_pooled<D>(pooled, regions, after, block.channels);
       const int64_t k = regions.list[i];
+      const int32_t* const bins = axis.bins + k * axis.count * 2;
       TapScratch<D> scratch{static_cast<char*>(memory)};
       Sum* const values = scratch.template take<Sum>(bin_count * n * kBlocks);
       pack_values(pooled, k, values);
-      TapList<Sum> known = make_list<Sum>(scratch, other, k);
-      known.fill(other, k, other_origin, along_y ? box.width() : box.height(), other_pitch);
-      const int32_t* const bins = axis.bins + k * axis.count * 2;
+      const TapList<Sum> known(scratch, other, k, other_line, true);
       for (int64_t p = 0; p < axis.count; ++p)
         for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
-          const int64_t pixel = axis.pixel[s] - origin;
-          if (uint64_t(pixel) >= uint64_t(length)) continue;
-          sums[s] = weigh(pixel * pitch, known, other.count, values, p * step, other_step);
+          if (!inside(axis, s, line)) continue;
+          const int64_t at[] = {distance(s), distance(s + 1 < bins[2 * p + 1] ? s + 1 : s)};
+          const bool two = s + 1 < bins[2 * p + 1] && inside(axis, s + 1, line);
+          if (two)
+            weigh<2>(at, known, other.count, values + p * step, next, sums + s++);
+          else
+            weigh<1>(at, known, other.count, values + p * step, next, sums + s);
         }
     }
+  }
+
+  static bool inside(const TapAxis& axis, int64_t s, const TapLine& line) {
+    return uint64_t(axis.pixel[s] - line.origin) < uint64_t(line.length);
   }
 
   void pack_values(TapPooled pooled, int64_t k, Sum* values) const {
@@ -104,8 +115,8 @@ struct TapWeigher {
 template <class D>
 void weigh_taps(const TapBlock& block, const TapRegions& regions, const TapPooled& pooled,
                 bool along_y, void* sums, void* scratch) {
-  TapWeigher<D>(block).weigh_all(regions, pooled, along_y, static_cast<typename D::Sum*>(sums),
-                                 scratch);
+  TapWeigher<D>(block, regions.bins())
+      .weigh_all(regions, pooled, along_y, static_cast<typename D::Sum*>(sums), scratch);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

@@ -3,6 +3,8 @@
 import ml_dtypes
 import numpy as np
 
+from roipool import geometry, native
+
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 INTEGERS = [np.int8, np.uint8, np.int16, np.int32]
 DTYPES = FLOATS + INTEGERS
@@ -135,3 +137,9 @@ def assert_same_bits(actual, expected):
 
 def _bits(array):
     return np.ascontiguousarray(array).view(f"u{array.itemsize}")
+
+
+def max_bins(rois, shape, pooled_size, scale, dtype):
+    """The bins of max pooling on maps of that shape, as the native core takes them."""
+    maps = geometry.maps_of([shape], [(scale, scale)])
+    return native.max_bins(rois, maps, pooled_size, dtype)[0]

@@ -94,7 +94,7 @@ def test_grey_and_jpeg_images_become_rgb(capsys):
 def test_chunks_of_images_channels_and_regions(capsys, monkeypatch):
     monkeypatch.setattr(chunked, "MAP_BYTES", 3 * MAPS[0].nbytes)
     monkeypatch.setattr(chunked, "RESULT_BYTES", 2 * 2 * 2 * 8 * 3)
-    monkeypatch.setattr(chunked, "CHECKED_EDGES", 28)
+    monkeypatch.setattr(chunked, "LISTED", 28)
     maps = normal_maps(RNG, (8, 5, 9, 12))
     rows = RNG.uniform(0, 150, (60, 5))
     rows[:, 0] = RNG.integers(-2, 8, 60)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import roipool
 from command_line import MAPS, ROWS, coco, files, folder, photos, roipool_command  # noqa: F401
 from roipool.command import chunked
 
@@ -142,7 +141,7 @@ def test_a_run_that_fails_half_way_leaves_the_folder_as_it_was(
     Path("out.npy").write_text("of an earlier run")
     before = files()
     monkeypatch.setattr(chunked, "RESULT_BYTES", 1)
-    pool, calls = roipool.roi_pool, []
+    pool, calls = chunked.door.pool, []
 
     def failing(*args, **kwargs):
         calls.append(args)
@@ -150,7 +149,7 @@ def test_a_run_that_fails_half_way_leaves_the_folder_as_it_was(
             raise failure
         return pool(*args, **kwargs)
 
-    monkeypatch.setattr(roipool, "roi_pool", failing)
+    monkeypatch.setattr(chunked.door, "pool", failing)
     got, _, err = roipool_command(capsys, "pool", "maps.npy", "rows.npy", "-o", "out.npy")
     assert (got, err.strip().count("\n")) == (status, 0)
     assert files() == before
@@ -170,14 +169,13 @@ def test_a_full_disk(capsys, monkeypatch):
 SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import roipool
 from roipool import command
 from roipool.command import chunked
-pool, chunked.RESULT_BYTES = roipool.roi_pool, 1
+pool, chunked.RESULT_BYTES = chunked.door.pool, 1
 def slow(*args, **kwargs):
     time.sleep(0.05)
     return pool(*args, **kwargs)
-roipool.roi_pool = slow
+chunked.door.pool = slow
 sys.argv[1:] = "pool maps.npy rows.npy -o out.npy".split()
 command.main()
 """

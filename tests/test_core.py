@@ -20,12 +20,13 @@ from cases import (
     NAMES,
     assert_same_bits,
     layouts,
+    max_bins,
     normal_maps,
     odd_maps,
     random_boxes,
 )
 from process_memory import lazily_freed, resident
-from roipool import _core, geometry, native, reference
+from roipool import _core, reference
 from roipool.memory import bits
 
 # Height and width of the map, number of regions, and how the plan must pool them: whether packed
@@ -38,10 +39,7 @@ PATHS = {
     "windows of 8 and 16": (90, 80, 2000, (True, [8, 16])),
 }
 
-
-def max_bins(rois, shape, pooled_size, scale, dtype):
-    maps = geometry.maps_of([shape], [(scale, scale)])
-    return native.max_bins(rois, maps, pooled_size, dtype)[0]
+WIDTHS = [64, 32, 16]  # bytes of a block's pixel: those of AVX-512 and of all before it
 
 
 def call(path, dtype, channels=67):  # more than any block holds, and no multiple
@@ -85,9 +83,9 @@ def planned(rois, height, width, argmax=False):
     return planned_in(np.inf, rois, height, width, 1, argmax)[:2]
 
 
-def planned_in(room, rois, height, width, channels, argmax=False):
+def planned_in(room, rois, height, width, channels, argmax=False, threads=2):
     bins = max_bins(np.asarray(rois, np.float32), (1, 1, height, width), (3, 2), 1.0, np.float32)
-    return _core.plan(bins.y_bins, bins.x_bins, channels, argmax, room)
+    return _core.plan(bins.y_bins, bins.x_bins, channels, argmax, room, WIDTHS, threads)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -118,9 +116,7 @@ def test_where_the_plan_switches():
     assert planned([[0, 200, 200, 300, 300]], 100, 100) == (False, [1])  # nothing to pack
 
 
-@pytest.mark.skipif(_core.isa() != "avx512", reason="the bytes are those of AVX-512's blocks")
-def test_how_the_plan_saves_memory(threads):
-    threads(2)
+def test_how_the_plan_saves_memory():
     mixed = [[0, 0, 0, side - 1, side - 1] for side in (12, 200) for _ in range(9000)]
     # First narrower blocks, then blocks shared by the threads, then fewer levels.
     for levels, *expected in (
@@ -139,8 +135,8 @@ def test_how_the_plan_saves_memory(threads):
     # No block is wider than its channels need, and there are enough for both threads, or one.
     kinds = [planned_in(1e9, small, 50, 50, channels)[2:] for channels in (3, 5, 9, 17, 64)]
     assert kinds == [(16, False), (32, False), (64, False), (64, True), (64, True)]
-    threads(1)
-    assert planned_in(2 * 200 * 200 * 64, mixed, 200, 200, 64) == (True, [4, 32], 64, True)
+    alone = planned_in(2 * 200 * 200 * 64, mixed, 200, 200, 64, threads=1)
+    assert alone == (True, [4, 32], 64, True)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
@@ -244,8 +240,21 @@ def test_large_results_as_small_ones(dtype, pooled_size):
         assert_same_bits(argmax[few], small_argmax)
 
 
+@pytest.mark.parametrize("pooled_size", [(1, 256), (3, 257), (2, 700), (300, 1)])
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_more_bins_than_are_reduced_at_once(dtype, pooled_size):
+    rng = np.random.default_rng(9)
+    data = normal_maps(rng, (1, 9, 9, 14), dtype)
+    rois = random_boxes(rng, 3, 1, 9, 14)
+    expected, expected_argmax = reference.roi_pool(data, rois, pooled_size, 1.0)
+    values, argmax = roipool.roi_pool(data, rois, pooled_size, return_argmax=True)
+    assert_same_bits(values, expected)
+    assert_same_bits(argmax, expected_argmax)
+    assert_same_bits(roipool.roi_pool(data, rois, pooled_size), values)
+
+
 @pytest.mark.parametrize("channels", [1, 64, 67])
-@pytest.mark.parametrize("pooled_size", [(3, 2), (20, 20)])
+@pytest.mark.parametrize("pooled_size", [(3, 2), (20, 20), (2, 300)])
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("large", [False, True])
 def test_channels_last(dtype, pooled_size, channels, large):

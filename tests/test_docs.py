@@ -1,14 +1,20 @@
 """The examples of README and docstrings, run as typed."""
 
 import doctest
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from roipool import ops
+from roipool.descriptions import OPERATORS
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = [test for test in doctest.DocTestFinder().find(ops) if test.examples]
+EXAMPLES = [
+    test
+    for name in OPERATORS
+    for test in doctest.DocTestFinder().find(import_module(f"roipool.operators.{name}"))
+    if test.examples
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda test: test.name)

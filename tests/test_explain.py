@@ -11,7 +11,8 @@ from PIL import Image
 import roipool
 from cases import normal_maps
 from command_line import roipool_command
-from roipool.command.explain import axis_in_words, explain, notes, number, window
+from roipool.command.explain import explain
+from roipool.command.explanation import number, window
 from roipool.command.features import Features
 from roipool.command.palette import bin_colour
 from roipool.command.picture import draw, save_picture
@@ -63,24 +64,24 @@ def test_values_and_winners_are_the_operators(region, channel):
 def test_words():
     found = explain(SEED, (0, 0, 0, 4, 4), (2, 2), 0.7)
     assert found.heading == "Region 0 0 4 4 at scale 0.7: columns 0 to 3, rows 0 to 3"
-    assert axis_in_words(found.x) == "x: 0 → 0.0 → 0, 4 → 2.8 → 3: 4 pixels in 2 bins of step 2.0"
-    assert notes(found) == []
+    assert found.x.in_words() == "x: 0 → 0.0 → 0, 4 → 2.8 → 3: 4 pixels in 2 bins of step 2.0"
+    assert found.notes() == []
     halves = explain(SEED, (0, 2.5, -2.5, 1.5, 3.5), (3, 1), 1)
-    assert axis_in_words(halves.y) == (
+    assert halves.y.in_words() == (
         "y: -2.5 → -2.5 → -3, 3.5 → 3.5 → 4: 8 pixels in 3 bins of step 2.667"
     )
-    assert axis_in_words(halves.x) == (
+    assert halves.x.in_words() == (
         "x: 2.5 → 2.5 → 3, 1.5 → 1.5 → 2: the end lies before the begin: 1 pixel in 1 bin of step "
         "1.0"
     )
-    assert ["empty" in note for note in notes(halves)] == [False, True]
-    assert "outside the map" in notes(explain(*REGIONS[6]))[0]
-    assert "NaN never wins" in notes(explain(*REGIONS[10]))[-1]
+    assert ["empty" in note for note in halves.notes()] == [False, True]
+    assert "outside the map" in explain(*REGIONS[6]).notes()[0]
+    assert "NaN never wins" in explain(*REGIONS[10]).notes()[-1]
 
 
 def test_coordinates_just_beside_a_tie_are_told_apart():
     below = explain(SEED, (0, 0, 0, 2.4999998, 4), (2, 2), 1)
-    assert "2.5 → 2.4999998 → 2" in axis_in_words(below.x)
+    assert "2.5 → 2.4999998 → 2" in below.x.in_words()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_numbers(value, text):
 def test_text_drawings(region, width):
     found = explain(*region)
     text = sketch(found, width).plain
-    assert axis_in_words(found.x) in text
+    assert found.x.in_words() in text
     for value in found.values.flat:
         assert number(value) in text.partition("pooled to")[2]
 
@@ -177,7 +178,7 @@ def test_the_picture_says_what_was_found(scale, overlaps):
     assert [t.get_text() for t in of_pooled.texts] == [number(v) for v in found.values.flat]
     texts = [t.get_text() for t in figure.texts]
     assert found.heading in texts
-    assert axis_in_words(found.x) in texts
+    assert found.x.in_words() in texts
     assert [t.get_text() for t in of_map.texts if t.get_gid() == "scaled"] == 2 * [
         "0", "2.8" if scale == 0.7 else "4",
     ]  # fmt: skip

@@ -133,11 +133,11 @@ def named(tree):
                     yield getattr(node, field)
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_no_door_names_an_operator(door):
+@pytest.mark.parametrize("module", DOORS)
+def test_no_door_names_an_operator(module):
     found = [
         name
-        for name in named(ast.parse(MODULES[door].read_text()))
+        for name in named(ast.parse(MODULES[module].read_text()))
         if any(operator in name.lower() for operator in OPERATORS)
     ]
     assert not found

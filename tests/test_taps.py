@@ -23,11 +23,12 @@ def sum_type(dtype):
 
 
 def random_taps(rng, count, bins, length, most, dtype, zeros=0.1):
-    """Of each bin: none to `most` pixels, ascending or not, some of weight 0."""
-    sizes = rng.integers(0, most + 1, (count, bins)) if length else np.zeros((count, bins), int)
+    """Of each bin: none to `most` pixels in any order, some of weight 0."""
+    sizes = rng.integers(0, min(most, length) + 1, (count, bins))
     ends = sizes.cumsum().reshape(sizes.shape)
     taps = np.stack([ends - sizes, ends], axis=2).astype(np.int32)
-    pixel = rng.integers(0, max(length, 1), sizes.sum()).astype(np.int32)
+    pixels = [rng.permutation(length)[:size] for size in sizes.ravel()]
+    pixel = np.concatenate([np.empty(0, int), *pixels]).astype(np.int32)
     weight = rng.standard_normal(len(pixel)).astype(sum_type(dtype))
     weight[rng.random(len(pixel)) < zeros] = 0
     return taps, pixel, weight

@@ -48,11 +48,17 @@ def run(
     """
 
 def plan(
-    rows: NDArray[np.int32], cols: NDArray[np.int32], channels: int, argmax: bool, room: float
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+    channels: int,
+    argmax: bool,
+    room: float,
+    widths: list[int],
+    threads: int,
 ) -> tuple[bool, list[int], int, bool]:
-    """How regions of a float32 image would be pooled in so many bytes: whether packed together,
-    the sides of the windows kept, the bytes of a block's pixel, and whether each thread packs
-    blocks of its own.
+    """How regions of a float32 image would be pooled in so many bytes, by blocks whose pixels take
+    one of the widths: whether packed together, the sides of the windows kept, the width, and
+    whether each thread packs blocks of its own.
     """
 
 def memory(bytes: int) -> NDArray[np.uint8]:

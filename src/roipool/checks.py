@@ -161,7 +161,11 @@ def refuse_argmax(dtype: Any, whole: bool, shape: Sequence[int], expected: Seque
 
 def pooled_size_of(grad: Any) -> tuple[int, ...]:
     """The last two sides of a gradient (K, C, h, w)."""
-    shape = tuple(getattr(grad, "shape", ()))
+    if not hasattr(grad, "shape"):  # a value of a graph, or lists
+        raise TypeError(
+            f"grad is a {type(grad).__name__}; expected an array of pooled values (K, C, h, w)"
+        )
+    shape = tuple(grad.shape)
     if len(shape) != 4:
         raise ValueError(f"grad has shape {shape}; expected that of pooled values (K, C, h, w)")
     return shape[2:]

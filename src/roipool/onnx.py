@@ -10,6 +10,7 @@ nodes say it:
 - A padding row becomes a region beside the map, and so does one with a corner that is not finite.
 - A batch index of N or more is an error at run time, as in PyTorch.
 - Of a pair of scales, and of a scale that float32 does not hold in float64, boxes are multiples.
+- Of several arrays of maps, each is pooled with all regions, those of others being padding.
 
 What no node of roi_pool says: of zeros of both signs ONNX Runtime gives either, of nothing but -inf
 -3.4e38, of some NaN what comes after them; a corner 2**30 pixels from the map or more is read as
@@ -29,13 +30,13 @@ import torch
 
 from roipool import onnx_nodes
 from roipool.descriptions import OPERATORS, Operator
-from roipool.doors import torch as _door  # noqa: F401  registers the operators
+from roipool.doors.torch.operators import register
 
 op: Any = onnxscript.opset18
 
 
 def translation() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """What `torch.onnx.export` is to be told, to export models that call `roipool.roi_pool`.
+    """What `torch.onnx.export` is to be told, to export models that call roipool.
 
     Returns:
         A new dict for `custom_translation_table`; more operators may be added to it.
@@ -52,27 +53,28 @@ def translation() -> dict[Callable[..., Any], Callable[..., Any]]:
         tensor([[[[ 7.,  9.],
                   [19., 21.]]]])
     """
-    table = {}
+    table: dict[Callable[..., Any], Callable[..., Any]] = {}
     for operator in OPERATORS.values():
-        if operator.onnx is not None:
-            table[_registered(operator.name)] = _translated(operator)
-            for saved in operator.saved:
-                table[_registered(f"{operator.name}_{saved}")] = _refused(operator)
+        if operator.onnx is None:
+            continue
+        register(operator)
+        values = getattr(torch.ops.roipool, operator.name)
+        table |= dict.fromkeys((values.default, values.several), _translated(operator))
+        if operator.saved:
+            found = getattr(torch.ops.roipool, "_".join((operator.name, *operator.saved)))
+            table |= dict.fromkeys((found.default, found.several), _refused(operator))
     return table
-
-
-def _registered(name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = getattr(torch.ops.roipool, name).default
-    return found
 
 
 def _translated(operator: Operator) -> Callable[..., Any]:
     def translate(data: Any, rois: Any, pooled_size: Any, spatial_scale: Any, *more: Any) -> Any:
-        dtype = data.dtype.numpy().name
+        maps = data if isinstance(data, (list, tuple)) else [data]
+        dtype = maps[0].dtype.numpy().name
         onnx_nodes.refuse_dtype(operator, dtype)
+        scales = list(zip(spatial_scale[::2], spatial_scale[1::2], strict=True))  # along y, x
         options = {option.name: value for option, value in zip(operator.options, more, strict=True)}
-        call = operator.call(pooled_size, spatial_scale, None, **options)
-        return onnx_nodes.pool(_WRITER, operator, call, data, rois, dtype)
+        call = operator.call(pooled_size, scales, len(maps), **options)
+        return onnx_nodes.pool(_WRITER, operator, call, maps, rois, dtype)
 
     return translate
 

@@ -3,7 +3,7 @@
 What ONNX Runtime makes of them is told in `roipool.onnx`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,34 +34,66 @@ class Writer(NamedTuple):
         return self.constant(np.array(values, dtype))
 
 
-def pool(write: Writer, operator: Operator, call: Call, data: Any, rois: Any, dtype: str) -> Any:
-    """Values of the operator, of data of that dtype and rows (K, 5) of any."""
-    node = node_of(operator)
-    kind = node.dtypes[dtype]
+def pool(
+    write: Writer, operator: Operator, call: Call, data: Sequence[Any], rois: Any, dtype: str
+) -> Any:
+    """Values of the operator, of arrays of maps of that dtype and rows (K, 5) of any.
+
+    Each array is pooled with all regions, those of other images being padding, and the values are
+    added: a node has one input for maps.
+    """
+    kind = node_of(operator).dtypes[dtype]
     rows = write.cast(rois, kind)
+    total = None
+    for i, (maps, scale) in enumerate(zip(data, call.scales, strict=True)):
+        own, images = rows, None
+        if i + 1 < len(data):  # of the last array an index that is too large stays an error
+            images = _images(write, maps, kind)
+            rows = write.node(
+                "Sub", rows, write.node("Pad", images, write.numbers([0, 4], "int64"))
+            )
+        values = _pooled(write, operator, call._replace(scales=(scale,)), maps, own, images, kind)
+        total = values if total is None else write.node("Add", total, values)
+    return write.cast(total, dtype)
+
+
+def _images(write: Writer, maps: Any, kind: str) -> Any:
+    """How many an array holds, (1,)."""
+    first = (write.numbers([n], "int64") for n in (0, 1))
+    return write.cast(write.node("Slice", write.node("Shape", maps), *first), kind)
+
+
+def _pooled(
+    write: Writer, operator: Operator, call: Call, maps: Any, rows: Any, images: Any, kind: str
+) -> Any:
+    """Values of one array of maps, in that dtype."""
+    node = node_of(operator)
     ((y, x),) = call.scales
     number = np.dtype(kind).type
     if y != x or number(np.float32(y)) != number(y):  # more than the one float32 of a node
         rows = write.node("Mul", rows, write.numbers([1, x, y, x, y], kind))
         call = call._replace(scales=((1.0, 1.0),))
-    rows = _with_padding(write, node, call, rows, kind)
+    rows = _with_padding(write, node, call, rows, images, kind)
     inputs = [rows]
     if node.separate:
         index = write.node("Squeeze", write.columns(rows, 0, 1), write.numbers([1], "int64"))
         inputs = [write.columns(rows, 1, 5), write.cast(index, "int64")]
-    values = write.node(node.name, write.cast(data, kind), *inputs, **node.attributes(call))
-    return write.cast(values, dtype)
+    return write.node(node.name, write.cast(maps, kind), *inputs, **node.attributes(call))
 
 
-def _with_padding(write: Writer, node: OnnxNode, call: Call, rows: Any, kind: str) -> Any:
+def _with_padding(
+    write: Writer, node: OnnxNode, call: Call, rows: Any, images: Any, kind: str
+) -> Any:
     """A row that is no region, as far as nodes can tell, becomes a region beside the map."""
     scale, _ = call.scales[0]
-    beside = write.numbers(geometry.beside_the_map((scale, scale)), kind)
+    beside = write.numbers(geometry.beside_the_map(scale), kind)
     most = float(np.finfo(kind).max) / 8 * min(1, 1 / scale)  # as geometry has it
 
     index = write.columns(rows, 0, 1)
     known = write.node("GreaterOrEqual", index, write.numbers(0, kind))
     rows = write.node("Where", known, rows, beside)
+    if images is not None:
+        rows = write.node("Where", write.node("Less", index, images), rows, beside)
     sizes = write.node("Abs", write.columns(rows, 1, 5))
     size = write.node("ReduceSum", sizes, write.numbers([1], "int64"))
     finite = write.node("LessOrEqual", size, write.numbers(most, kind))
@@ -97,12 +129,4 @@ def refuse_positions(operator: Operator) -> None:
     raise NotImplementedError(
         f"ONNX's {node_of(operator).name} gives no positions; leave out return_argmax in what "
         "becomes a graph"
-    )
-
-
-def refuse_several(operator: Operator) -> None:
-    """Raise: several arrays of maps came."""
-    raise TypeError(
-        f"data is a sequence; ONNX's {node_of(operator).name} takes one value: pool each with the "
-        "rows of its images, all others padding, and add"
     )

@@ -1,13 +1,14 @@
 """The subcommands: their arguments, their help, and which module does the work."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import roipool
+from roipool.command.operators import DEFAULT, choose, choose_several, names, with_options
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -28,24 +29,30 @@ ROIS, with corners in image pixels that both belong to the region:
          regions by file_name, others are left out; for an array, the order
          of "images" is the batch index
 
-Images become uint8 (N, 3, H, W), red green blue, as stored: no rotation mark is applied.
+Images become uint8 (N, 3, H, W), red green blue, as stored: no rotation mark is applied. An
+operator that averages makes them float32.
 
 \b
 Examples:
   roipool pool features.npy boxes.csv -o pooled.npy --spatial-scale 0.0625
+  roipool pool features.npy boxes.csv -o pooled.npy --operator roi_align
   roipool pool photo.jpg annotations.json -o pooled.npy --pooled-size 14 14
 """
 
-EXPLAIN = """Show what becomes of one region: its corners, its bins, the winners, the pooled values.
+EXPLAIN = """Show what becomes of one region: its corners, its bins, what they read, the values.
 
-Without -o as text. The region is dashed as given and scaled, solid as rounded; each bin has
-the colour of its pooled value, and its winner is marked; pixels in several bins are hatched.
+Without -o as text. Of roi_pool the region is dashed as given and scaled, solid as rounded; each
+bin has the colour of its pooled value, and its winner is marked; pixels in several bins are
+hatched. Of roi_align the region is as it lies, samples are dots, and pixels are the stronger
+tinted the more they weigh. Name both operators to see them side by side.
 
 \b
 Examples:
   roipool demo --output roipool-demo     (writes the map, among others)
   roipool explain roipool-demo/map.npy --roi 0 0 0 4 4 --spatial-scale 0.7
   roipool explain photo.jpg --roi 0 40 30 160 150 --pooled-size 7 7 -o why.png
+  roipool explain roipool-demo/map.npy --roi 0 0 0 4 4 --spatial-scale 0.7 \\
+          --operator roi_pool --operator roi_align -o both.png
 """
 
 INFO = """Show the version, the instruction set and threads in use, and the array libraries found.
@@ -93,10 +100,11 @@ def roipool_command(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Max pooling over regions of interest (ROIPooling), exact and fast."""
+    """Pooling over regions of interest (ROIPooling, RoIAlign), exact and fast."""
 
 
 @app.command(short_help="Pool regions of arrays or images into a .npy file.", help=POOL)
+@with_options
 def pool(
     data: Annotated[
         list[Path],
@@ -124,6 +132,9 @@ def pool(
         int | None,
         typer.Option(metavar="N", min=1, max=1024, help="Threads; no result depends on it."),
     ] = None,
+    operator: Annotated[str, typer.Option(metavar="NAME", help=f"{names()}.")] = DEFAULT,
+    *,
+    options: Mapping[str, Any],
 ) -> None:
     """Pool regions of feature maps or images into one .npy array (K, C, h, w)."""
     from roipool.command import chunked, progress
@@ -132,18 +143,22 @@ def pool(
 
     if threads is not None:
         roipool.set_num_threads(threads)
+    chosen = choose(operator, options)
     targets = [out] if argmax is None else [out, argmax]
+    if argmax is not None:
+        chunked.refuse_positions(chosen)
     chunked.refuse_overwriting(targets, [*data, rois])
     features = read_features(data)
     regions = read_regions(rois, features)
     scale = features.default_scale if spatial_scale is None else spatial_scale
-    job = chunked.Job(features, regions, pooled_size, scale)
+    job = chunked.Job(features, regions, pooled_size, scale, chosen)
     with progress.bar(len(regions.rows)) as advance:
         chunked.pool_to_file(job, targets, advance)
     print(chunked.summary(job, targets))
 
 
 @app.command(short_help="Show what becomes of one region, as text or picture.", help=EXPLAIN)
+@with_options
 def explain(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A .npy or .npz array, or a photo.")],
     roi: Annotated[
@@ -157,16 +172,29 @@ def explain(
         Path | None,
         typer.Option("-o", "--out", metavar="OUT", help="Draw a .png, .svg or .pdf instead."),
     ] = None,
+    bin: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="I J", help="Show one bin alone, counted from 0 down and across."),
+    ] = None,
+    operator: Annotated[
+        list[str], typer.Option(metavar="NAME", help=f"{names()}; again for one beside it.")
+    ] = [DEFAULT],  # noqa: B006
+    *,
+    options: Mapping[str, Any],
 ) -> None:
-    """Show what becomes of one region: its corners, its bins, the winners, the pooled values."""
+    """Show what becomes of one region: its corners, its bins, what they read, the values."""
     from roipool.command import explain as explaining
     from roipool.command.features import read_features
 
-    found = explaining.explain(read_features([data]), roi, pooled_size, spatial_scale, channel)
+    features = read_features([data])
+    first, *others = (
+        explaining.explain(features, roi, pooled_size, spatial_scale, channel, chosen, bin)
+        for chosen in choose_several(operator, options)
+    )
     if out is not None:
         from roipool.command.picture import save_picture
 
-        save_picture(found, out, [data])
+        save_picture(first, out, [data], others)
         print(f"wrote {out}")
         return
     from rich.console import Console
@@ -174,7 +202,7 @@ def explain(
     from roipool.command.sketch import sketch
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(sketch(found, console.width))
+    console.print(*(sketch(found, console.width) for found in (first, *others)), sep="\n\n")
 
 
 @app.command(short_help="Show version, instruction set, threads, libraries.", help=INFO)

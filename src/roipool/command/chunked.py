@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-import roipool
 from roipool.command.features import Features, InputError
-from roipool.command.regions import Regions
+from roipool.command.operators import Chosen, flag
+from roipool.command.regions import COLUMNS, Regions
+from roipool.descriptions import OPERATORS
+from roipool.doors import numpy as door
+from roipool.rois import RowError
 
 RESULT_BYTES = 32 << 20  # of one call's result: also how long Ctrl-C may have to wait
 MAP_BYTES = 256 << 20  # of one call's features: the core may copy and pack them
 LANES = 64  # the most channels that the core packs side by side
-CHECKED_EDGES = 1 << 20  # bins, down and across, of the rows that are checked at once
+LISTED = 1 << 20  # edges of bins, or pixels that they weigh, of the rows in one call
 
 
 class Job(NamedTuple):
@@ -28,6 +31,7 @@ class Job(NamedTuple):
     regions: Regions
     pooled_size: tuple[int, int]
     spatial_scale: float
+    chosen: Chosen
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -36,39 +40,52 @@ class Job(NamedTuple):
 
     @property
     def dtypes(self) -> tuple[np.dtype, np.dtype]:
-        """The values' and the positions'."""
+        """The values' and the positions'. A photo's pixels become what the operator can take."""
         maps = self.features.maps
         wide = maps.shape[2] * maps.shape[3] >= 2**31
-        return maps.dtype.newbyteorder("="), np.dtype(np.int64 if wide else np.int32)
+        taken = maps.dtype.name in self.chosen.operator.dtypes or not self.features.photos
+        values = maps.dtype.newbyteorder("=") if taken else np.dtype(np.float32)
+        return values, np.dtype(np.int64 if wide else np.int32)
+
+    @property
+    def rows_at_once(self) -> int:
+        """As many as need no more memory than a call may take for what they become."""
+        listed = sum(self.pooled_size)
+        if self.chosen.operator.moves:
+            listed += listed + sum(self.features.maps.shape[2:])
+        return max(1, LISTED // max(listed, 1))
 
 
 def check(job: Job) -> None:
-    """Raise what `roi_pool` would, by the row's place in the user's file; read no feature."""
-    no_channel = job.features.maps[:, :0]
-    rows = job.regions.rows
-    start, count = 0, max(1, CHECKED_EDGES // max(sum(job.pooled_size), 1))
+    """Raise what the operator would, by the row's place in the user's file; read no feature."""
+    no_channel = job.features.maps[:, :0].astype(job.dtypes[0])
+    rows, start, operator = job.regions.rows, 0, job.chosen.operator
     try:
-        for start in range(0, max(len(rows), 1), count):
-            part = rows[start : start + count]
-            roipool.roi_pool(no_channel, part, job.pooled_size, job.spatial_scale)
-    except (IndexError, TypeError, ValueError) as error:
-        raise InputError(_in_the_users_words(str(error), job, start)) from None
+        call = job.chosen.call(job.pooled_size, job.spatial_scale)
+        for start in range(0, max(len(rows), 1), job.rows_at_once):
+            part = rows[start : start + job.rows_at_once]
+            door.pool(operator, no_channel, part, call, False, None)
+    except RowError as error:
+        column = f", {COLUMNS[error.column]}" if error.column else ""
+        place = job.regions.place(start + error.row)
+        raise InputError(f"{place}{column} {_in_the_users_words(error.reason, job)}") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(_in_the_users_words(str(error), job)) from None
 
 
-def _in_the_users_words(message: str, job: Job, start: int) -> str:
-    row = re.match(r"rois\[(\d+)(?:, \d+)?\] (?:\((\w+)\) )?(.*)", message, re.DOTALL)
-    if row:
-        column = f", {row[2]}" if row[2] else ""
-        message = f"{job.regions.place(start + int(row[1]))}{column} {row[3]}"
+def _in_the_users_words(reason: str, job: Job) -> str:
+    """The library's arguments by the names that they have here."""
     words = {
         r"\brois(?= has)": job.regions.source,
         r"\bdata(?= has| holds)": job.features.source,
-        "pooled_size": "--pooled-size",
-        "spatial_scale": "--spatial-scale",
+        **{
+            rf"\b{name}\b": flag(name)
+            for name in ("pooled_size", "spatial_scale", *job.chosen.options)
+        },
     }
     for word, own in words.items():
-        message = re.sub(word, own.replace("\\", r"\\"), message)
-    return message
+        reason = re.sub(word, own.replace("\\", r"\\"), reason)
+    return reason
 
 
 def pool_to_file(
@@ -95,7 +112,9 @@ def _pool_into(job: Job, targets: Sequence[np.ndarray]) -> Iterator[tuple[int, i
     bins = job.pooled_size[0] * job.pooled_size[1] * sum(t.itemsize for t in targets)
     most = max(LANES, MAP_BYTES // max(plane, 1) // LANES * LANES)
     step = max(1, min(most, RESULT_BYTES // bins, maps.shape[1]))
-    count = max(1, RESULT_BYTES // (bins * step))
+    count = min(max(1, RESULT_BYTES // (bins * step)), job.rows_at_once)
+    operator, positions = job.chosen.operator, len(targets) > 1
+    call = job.chosen.call(job.pooled_size, job.spatial_scale)
     for images, listed in _by_images(rows, max(1, MAP_BYTES // max(plane * maps.shape[1], 1))):
         for channel in range(0, maps.shape[1], step):
             part = maps[images, channel : channel + step].astype(job.dtypes[0], copy=False)
@@ -103,11 +122,9 @@ def _pool_into(job: Job, targets: Sequence[np.ndarray]) -> Iterator[tuple[int, i
                 chosen = listed[start : start + count]
                 local = rows[chosen]
                 local[:, 0] -= np.where(local[:, 0] >= 0, images.start, 0).astype(local.dtype)
-                results = roipool.roi_pool(
-                    part, local, job.pooled_size, job.spatial_scale, return_argmax=len(targets) > 1
-                )
+                results = door.pool(operator, part, local, call, positions, None)
                 for target, result in zip(
-                    targets, results if len(targets) > 1 else (results,), strict=True
+                    targets, results if positions else (results,), strict=True
                 ):
                     target[chosen, channel : channel + step] = result
                 yield len(chosen), part.shape[1]
@@ -127,6 +144,16 @@ def _by_images(rows: np.ndarray, at_once: int) -> Iterator[tuple[slice, np.ndarr
         end = int(np.searchsorted(image, first + at_once))
         yield slice(first, first + at_once), order[begin:end]
         begin = end
+
+
+def refuse_positions(chosen: Chosen) -> None:
+    """Raise if the operator finds none."""
+    if not chosen.operator.saved:
+        finding = [name for name, each in OPERATORS.items() if each.saved]
+        raise InputError(
+            f"{chosen.operator.name} has no winners, whose positions --argmax would write; leave "
+            f"it out, or choose --operator {' or '.join(finding)}"
+        )
 
 
 def refuse_overwriting(paths: Sequence[Path], inputs: Sequence[Path]) -> None:
@@ -169,7 +196,7 @@ def summary(job: Job, paths: Sequence[Path]) -> str:
     regions = f"{count:,} region{'s' * (count != 1)}"
     left = f", {job.regions.skipped:,} of other images left out" if job.regions.skipped else ""
     return (
-        f"{job.features.source} {maps.shape} {maps.dtype}, {regions} at "
+        f"{job.features.source} {maps.shape} {maps.dtype}, {job.chosen.title} of {regions} at "
         f"spatial scale {job.spatial_scale:g}{left} -> {written}{also}"
     )
 

@@ -6,49 +6,41 @@ from collections.abc import Sequence
 import numpy as np
 from rich.text import Text
 
-from roipool.command.explain import (
-    ROUNDING,
-    Axis,
-    Explanation,
-    axis_in_words,
-    notes,
-    number,
-    window,
-)
+from roipool.command.explanation import Explanation, number, pixels_in, window
 from roipool.command.palette import bin_colour
+from roipool.command.winners import Winners
 
 LETTERS = string.ascii_letters
 FAINT = "bright_black"
+MOST_ROWS = 40  # of pixels, each a line
 
 
 def sketch(found: Explanation, width: int) -> Text:
     """Words, map and pooled values, in lines of at most `width` where that can be."""
-    lines = [Text(found.heading, "bold"), Text(found.source, FAINT), Text()]
-    columns, rows = _pixels(found.x), _pixels(found.y)
-    values = [
-        number(v) for v in found.plane[rows.start : rows.stop, columns.start : columns.stop].flat
-    ]
-    cell = 3 + max((len(text) for text in values), default=1)
+    lines = [Text(found.heading, "bold"), Text(f"{found.source}, {found.operator}", FAINT), Text()]
+    columns, rows = (pixels_in(*window(axis), axis.length) for axis in (found.x, found.y))
     lanes = _lanes(found.y.bins)
     margin = 6 + 4 * len(lanes)
-    numbers = margin + cell * len(columns) <= width and len(rows) <= 40
+    cell = 4
+    numbers = len(rows) <= MOST_ROWS and margin + cell * len(columns) <= width
+    if numbers:
+        values = found.plane[rows.start : rows.stop, columns.start : columns.stop].flat
+        cell = 3 + max((len(number(value)) for value in values), default=1)
+        numbers = margin + cell * len(columns) <= width
     if numbers:
         lines += _with_numbers(found, rows, columns, cell, lanes)
-        key = "[ ] a bin's maximum"
+        key = "[ ] a bin's maximum" if isinstance(found, Winners) else "bars span what bins read"
     else:
         lines += _with_letters(found, rows, columns, width)
-        key = "a letter per bin   + in several bins   * a bin's maximum   . outside the region"
+        key = "a letter per bin   + in several bins   . in none"
+        key += "   * a bin's maximum" if isinstance(found, Winners) else ""
     lines += [Text(), *_pooled(found, letters=not numbers), Text(), Text(key, FAINT), Text()]
-    lines += [Text(axis_in_words(axis)) for axis in (found.x, found.y)]
-    lines += [Text(note, FAINT) for note in (*notes(found), ROUNDING)]
+    lines += [Text(axis.in_words()) for axis in (found.x, found.y)]
+    lines += [Text(line) for line in found.details()]
+    lines += [Text(note, FAINT) for note in (*found.notes(), found.on_ends)]
     for line in lines:
         line.rstrip()
     return Text("\n").join(lines)
-
-
-def _pixels(axis: Axis) -> range:
-    low, high = window(axis)
-    return range(max(int(low + 0.5), 0), min(int(high - 0.5) + 1, axis.length))
 
 
 def _lanes(bins: Sequence[tuple[int, int]]) -> list[list[int]]:
@@ -102,29 +94,34 @@ def _beside(bins: Sequence[tuple[int, int]], lane: Sequence[int], y: int) -> str
 
 
 def _style(found: Explanation, y: int, x: int) -> tuple[str, str]:
-    winner = next(iter(np.argwhere((found.winners == (y, x)).all(axis=2))), None)
-    inside = _bins_at(found, y, x)
-    shape = (len(found.y.bins), len(found.x.bins))
+    winner = _winner(found, y, x)
+    inside = found.bins_at(y, x)
+    shape = found.values.shape
     if winner is not None:
-        return f"bold white on {bin_colour(winner[0], winner[1], shape)}", "[]"
+        return f"bold white on {bin_colour(*winner, shape)}", "[]"
     if not inside:
         return FAINT, "  "
     colour = bin_colour(*inside[0], shape)
     return (f"{colour} underline" if len(inside) > 1 else colour), "  "
 
 
-def _bins_at(found: Explanation, y: int, x: int) -> list[tuple[int, int]]:
-    over = [i for i, (begin, end) in enumerate(found.y.bins) if begin <= y < end]
-    across = [j for j, (begin, end) in enumerate(found.x.bins) if begin <= x < end]
-    return [(i, j) for i in over for j in across]
+def _winner(
+    found: Explanation, y: int, x: int, down: int = 1, across: int = 1
+) -> tuple[int, int] | None:
+    """The first bin whose maximum is this pixel, or in this block of them."""
+    if not isinstance(found, Winners):
+        return None
+    near = (found.winners >= (y, x)) & (found.winners < (y + down, x + across))
+    won = (tuple(bin) for bin in np.argwhere(near.all(axis=2)))
+    return next((bin for bin in won if found.shows(*bin)), None)
 
 
 def _with_letters(found: Explanation, rows: range, columns: range, width: int) -> list[Text]:
     """One character for a pixel, or for a block of them where the region is too wide."""
     margin = 7
     step = -(-len(columns) // max(width - margin, 1))
-    down = max(2 * step, 1) if step > 1 or len(rows) > 40 else 1  # a character is tall
-    shape = (len(found.y.bins), len(found.x.bins))
+    down = max(2 * step, 1) if step > 1 or len(rows) > MOST_ROWS else 1  # a character is tall
+    shape = found.values.shape
     lines = [
         Text(
             f"{'':{margin}}{columns.start}" + f"{columns.stop - 1:>{len(columns) // step - 1}}",
@@ -134,11 +131,10 @@ def _with_letters(found: Explanation, rows: range, columns: range, width: int) -
     for y in rows[::down]:
         line = Text(f"{y:>6} ", FAINT)
         for x in columns[::step]:
-            inside = _bins_at(found, y, x)
-            near = (found.winners >= (y, x)) & (found.winners < (y + down, x + step))
-            won = next(iter(np.argwhere(near.all(axis=2))), None)
+            inside = found.bins_at(y, x)
+            won = _winner(found, y, x, down, step)
             if won is not None:
-                line.append("*", f"bold white on {bin_colour(won[0], won[1], shape)}")
+                line.append("*", f"bold white on {bin_colour(*won, shape)}")
             elif not inside:
                 line.append(".", FAINT)
             else:
@@ -160,8 +156,8 @@ def _pooled(found: Explanation, *, letters: bool) -> list[Text]:
         line = Text("  ")
         for j in range(columns):
             letter = f"{_letter(i, j, shape)}:" if letters else ""
-            empty = found.winners[i, j, 0] < 0
-            style = FAINT if empty else f"bold white on {bin_colour(i, j, shape)}"
+            faint = found.is_empty(i, j) or not found.shows(i, j)
+            style = FAINT if faint else f"bold white on {bin_colour(i, j, shape)}"
             line.append(f" {letter}{number(found.values[i, j]):>{width}} ", style)
             line.append(" ")
         lines.append(line)

@@ -17,7 +17,7 @@ those of ROIAlign to rounding. The differences:
 - ROIAlign: with `aligned`, a region without height or width gives zeros where `sample_ratio` is
   −1, and is mirrored where it is reversed and a ratio is given: MXNet ends the process. The regions
   have a gradient too: MXNet's is zero. A pixel of weight 0 is not read, and half types are summed
-  in float32.
+  in float32. In float64 `spatial_scale` is as it is given: MXNet rounds it to float32.
 - Coordinates are computed in float32 even where features are float16, and regions may be of
   another dtype than the features: MXNet rounds them to float16, where no pixel above 2048 is exact.
 - With grad_req "add" a gradient is summed, then added; MXNet adds its parts one by one, so the last

@@ -24,18 +24,23 @@ def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, 
     if out is not None:
         raise TypeError("out is given, but a value of a graph has no memory: leave out out")
     if checks.is_several(data):
-        onnx_nodes.refuse_several(operator)
-    dtype, shape = _dtype_and_shape("data", data)
-    onnx_nodes.refuse_dtype(operator, dtype.name)
-    if shape is not None and len(shape) != 4:
-        raise ValueError(f"data has shape {shape}; expected feature maps (N, C, H, W)")
-    images = shape[0] if shape is not None and isinstance(shape[0], int) else None
+        maps = [_each_of(operator, f"data[{i}]", each) for i, each in enumerate(data)]
+    else:
+        maps = [_maps(operator, "data", data)]
+    dtype = maps[0].unwrap_tensor().dtype
+    for i, each in enumerate(maps):
+        checks.refuse_other_dtype(f"data[{i}]", each.unwrap_tensor().dtype, dtype)
+    counts = [_count(each) for each in maps]
+    known = [count for count in counts if count is not None]
+    images = sum(known) if len(known) == len(counts) else None
+
     rows = _as_rows(rois, images, node.dtypes[dtype.name])
-    if images is not None and not isinstance(rows, Var):  # what is no region is refused now
-        maps = geometry.maps_of([(images, 1, 1, 1)], call.scales)
-        native.structure(operator, rows, maps, dtype.name, call)
-    rows = rows if isinstance(rows, Var) else op.const(rows)
-    value: Var = onnx_nodes.pool(_WRITER, operator, call, data, rows, dtype.name)
+    if not isinstance(rows, Var):
+        if images is not None:  # constants can be looked at: what is no region is refused now
+            extent = geometry.maps_of([(count, 1, 1, 1) for count in known], call.scales)
+            native.structure(operator, rows, extent, dtype.name, call)
+        rows = op.const(rows)
+    value: Var = onnx_nodes.pool(_WRITER, operator, call, maps, rows, dtype.name)
     return value
 
 
@@ -48,6 +53,28 @@ def backward(operator: Operator, *arguments: Any) -> None:
 
 
 backward_rois = backward
+
+
+def _each_of(operator: Operator, name: str, value: Any) -> Var:
+    """Feature maps, one of several: those of a single image may lack the first axis."""
+    value = value if isinstance(value, Var) else op.const(np.asarray(value))
+    _, shape = _dtype_and_shape(name, value)
+    single = shape is not None and len(shape) == 3
+    return _maps(operator, name, op.unsqueeze(value, _ints(0)) if single else value)
+
+
+def _maps(operator: Operator, name: str, value: Var) -> Var:
+    dtype, shape = _dtype_and_shape(name, value)
+    onnx_nodes.refuse_dtype(operator, dtype.name)
+    if shape is not None and len(shape) != 4:
+        raise ValueError(f"{name} has shape {shape}; expected feature maps (N, C, H, W)")
+    return value
+
+
+def _count(maps: Var) -> int | None:
+    """How many images they are of, where it is known."""
+    shape = maps.unwrap_tensor().shape
+    return shape[0] if shape is not None and isinstance(shape[0], int) else None
 
 
 def _as_rows(rois: Any, images: int | None, dtype: str) -> Var | np.ndarray:

@@ -90,13 +90,13 @@ def _of_region(xp: Any, image: Array, images: Sequence[int]) -> Any:
     return lambda values, dtype: xp.asarray(values, dtype=dtype)[array]
 
 
-def beside_the_map(scale: tuple[float, float]) -> list[float]:
+def beside_the_map(scale: float) -> list[float]:
     """A row that reads no pixel of any map: a padding row, where one cannot be told.
 
     It lies from −3 to −3, and what widens it to a pixel ends at −2; far away it would overflow.
     """
-    y, x = (-3.0 / s for s in scale)
-    return [0.0, x, y, x, y]
+    corner = -3.0 / scale
+    return [0.0, corner, corner, corner, corner]
 
 
 def quotient(xp: Any, value: Array, by: Any) -> Array:

@@ -133,9 +133,9 @@ def roi_align(
             y, along x); of several arrays of maps one number for all, or one for each.
         sampling_ratio: Samples along each axis of a bin; 0 for as many as the bin has pixels,
             which averages without gaps.
-        aligned: Whether pixel k of the map covers [k - 0.5, k + 0.5], as Detectron2 corrected the
-            first implementation. False gives that: half a pixel to the right, and regions of
-            below one pixel widened to it.
+        aligned: Whether pixel k covers [k, k + 1] of the scaled image, its centre being at k + 0.5,
+            as Detectron2 corrected the first implementation. False gives that: half a pixel to
+            the right, and regions of below one pixel widened to it.
         out: Memory for the result, as of `roipool.roi_pool`.
 
     Returns:
@@ -213,9 +213,9 @@ def roi_align_backward(
         >>> grad = np.ones((1, 1, 2, 2), np.float32)
         >>> roi = np.array([[0, 1, 1, 3, 2]], dtype=np.float32)
         >>> roipool.roi_align_backward(grad, roi, (1, 1, 3, 4))
-        array([[[[0. , 0. , 0. , 0. ],
-                 [0. , 1. , 1. , 0. ],
-                 [0. , 1. , 1. , 0. ]]]], dtype=float32)
+        array([[[[0.  , 0.25, 0.25, 0.  ],
+                 [0.  , 1.5 , 1.5 , 0.  ],
+                 [0.  , 0.25, 0.25, 0.  ]]]], dtype=float32)
     """
     several, shapes = checks.data_shapes(data_shape)
     arrays = len(shapes) if several else None

@@ -1,10 +1,13 @@
 """Dask arrays: feature maps and region lists larger than one machine, pooled lazily.
 
 The result's chunks are blocks of regions. A block is pooled in each chunk of the features that its
-regions touch (a tile), and the tiles' winners are combined. So a task holds one chunk of the
-features and its own block of the result, or four such blocks and the one they make. Of features and
-result the smaller may stay in the workers' memory as a whole; the larger streams, and no chunk is
-read twice. Results are those of NumPy arrays to the bit.
+regions touch (a tile), and the tiles' parts are combined: winners of a maximum, sums of what is
+linear. So a task holds one chunk of the features and its own block of the result, or four such
+blocks and the one they make. Of features and result the smaller may stay in the workers' memory as
+a whole; the larger streams, and no chunk is read twice.
+
+Results are those of NumPy arrays to the bit, but for sums over tiles: a region's are added in an
+order that only the chunks of the features say, in float32 of half types, and rounded once.
 
 Chunks: along the channels as the features have them; of regions as many as fill `array.chunk-size`
 of Dask's configuration; with `rois` a Dask array, as that has them. Spatial chunks may be of any
@@ -19,6 +22,9 @@ A gradient's chunks are whole rows of some images, of about `array.chunk-size`, 
 blocks of regions one after another: in the order of the specification, whatever the chunks. Here
 too the smaller of gradient and addends stays in memory; a task holds its chunk and, of regions
 spread evenly over the gradient, about one block of addends.
+
+The gradient of the regions has the blocks of the pooled values' gradient; each is the sum of its
+tiles' parts, five numbers a region, over the chunks of channels too.
 """
 
 import math

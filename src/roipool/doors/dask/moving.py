@@ -77,12 +77,8 @@ def weigh_tile(
     pooled = np.ascontiguousarray(grad[regions])
     assert slopes is not None
     known = {"data": [data], "pooled": pooled, **found._asdict()}
-    axes = {"y_weight": (found.y_taps, slopes.y), "x_weight": (found.x_taps, slopes.x)}
     moved = np.zeros((len(regions), 5), source.sums)
-    for (weight, (taps, slope)), other in zip(axes.items(), reversed(axes), strict=True):
-        # A region without a weight along the other axis reads nothing, whatever its own are.
-        reads = _any_of_region(known[other] != 0, axes[other][0])
-        known["image"] = np.where(reads, found.image, np.int32(-1))
+    for weight, taps, slope in zip(COLUMNS, (found.y_taps, found.x_taps), slopes, strict=True):
         weighed = np.empty(len(slope), source.sums)
         kernel = KERNELS[source.operator.linear.linear[weight]]
         native.run(kernel, data.dtype.name, known, [weighed])
@@ -92,9 +88,3 @@ def weigh_tile(
             np.add.at(total, region, weighed[:, None] * slope)
         moved[:, COLUMNS[weight]] = total
     return tasks.Pooled(regions, moved)
-
-
-def _any_of_region(marks: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """Whether one of each region's taps is marked, which lie one region after the other."""
-    before = np.concatenate([[0], np.cumsum(marks)])
-    return np.asarray(before[taps[:, -1, 1]] > before[taps[:, 0, 0]])

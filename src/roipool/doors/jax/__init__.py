@@ -18,9 +18,7 @@ from roipool.kernels import DATA, KERNELS
 Shape = tuple[int, ...]
 
 
-def pool(
-    operator: Operator, data: Any, regions: Any, call: Call, positions: bool, out: Any
-) -> Any:
+def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     _refuse_out(out)
     maps = _as_maps(data, operator)
@@ -72,10 +70,12 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     if isinstance(rows, np.ndarray):
         native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
         rows = jnp.asarray(rows, F)
-    kernel_of = {name: kernel for name, kernel in operator.linear.linear.items() if name != "data"}
+    kernel_of = {
+        name: kernel for name, kernel in operator.linear.linear.items() if name != DATA.name
+    }
 
     def weights(rows: Array) -> Any:
-        found = moving(operator, sizes, dtype, call, rows)
+        found = moving(operator.structure, sizes, dtype, call, rows)
         return {name: found[name] for name in kernel_of}, found
 
     _, back, found = jax.vjp(weights, rows, has_aux=True)
@@ -87,7 +87,11 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
 def _as_maps(data: Any, operator: Operator) -> list[Array]:
     """Arrays of feature maps, checked: one, or several in a sequence."""
     several = checks.is_several(data)
-    maps = [each if isinstance(each, Array) else jnp.asarray(each) for each in data] if several else [data]
+    maps = (
+        [each if isinstance(each, Array) else jnp.asarray(each) for each in data]
+        if several
+        else [data]
+    )
     for i, array in enumerate(maps):
         if several and array.ndim == 3:
             maps[i] = array = array[None]

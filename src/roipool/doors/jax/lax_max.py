@@ -1,7 +1,7 @@
 """The kernels of max in jax.lax alone, for the platforms that have no native core."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -22,8 +22,8 @@ class _Walks(NamedTuple):
 
     def at(self, t: Array) -> Array:
         """Position y * W + x after t steps; a walk that has ended stays at its last pixel."""
-        t = jnp.minimum(t, self.area - 1)
-        return self.start + t // self.width * self.stride + t % self.width
+        t, width = jnp.minimum(t, self.area - 1), jnp.maximum(self.width, 1)
+        return self.start + t // width * self.stride + t % width
 
 
 def pool(
@@ -51,15 +51,15 @@ def pool(
 
 
 def _walks(image: Array, y_bins: Array, x_bins: Array, shapes: Sequence[Sequence[int]]) -> _Walks:
-    base, stride = (jnp.asarray(each) for each in in_table(image, shapes))
+    base, stride = in_table(image, shapes)
     (top, bottom), (left, right) = (jnp.moveaxis(edges, -1, 0) for edges in (y_bins, x_bins))
     top, bottom, left, right = top[:, :, None], bottom[:, :, None], left[:, None], right[:, None]
-    stride = jnp.broadcast_to(stride, image.shape)[:, None, None].astype(jnp.int32)
+    stride = jnp.broadcast_to(stride, image.shape)[:, None, None]
     parts = (
         base[:, None, None],
         top * stride + left,
         stride,
-        jnp.maximum(right - left, 1),
+        right - left,
         (bottom - top) * (right - left),
     )
     return _Walks(*(part.reshape(-1) for part in jnp.broadcast_arrays(*parts)))
@@ -157,4 +157,8 @@ def _max_add(known: Mapping[str, Any], *, maps: Sequence[Any], **_: Any) -> list
     return added
 
 
-KERNELS = {"max": _max, "max_read": _max_read, "max_add": _max_add}
+KERNELS: dict[str, Callable[..., list[Array]]] = {
+    "max": _max,
+    "max_read": _max_read,
+    "max_add": _max_add,
+}

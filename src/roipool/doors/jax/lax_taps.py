@@ -7,7 +7,7 @@ All four walk each bin over the pairs of its taps, those along x within those al
     taps_weigh_y   adds    weight x · (pooled, pixel)               at the tap along y; _x as well
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -59,19 +59,19 @@ def _walks(known: Mapping[str, Any], maps: Sequence[Any]) -> _Walks:
     parts = (
         jnp.arange(bins, dtype=jnp.int32).reshape(image.shape[0], y.shape[1], x.shape[2]),
         base[:, None, None],
-        jnp.broadcast_to(jnp.asarray(stride, jnp.int32), image.shape)[:, None, None],
+        jnp.broadcast_to(stride, image.shape)[:, None, None],
         y,
         x,
-        jnp.maximum(x_end - x, 1),
+        x_end - x,
         jnp.where(here, (y_end - y) * (x_end - x), 0),
     )
     return _Walks(*(part.reshape(-1) for part in jnp.broadcast_arrays(*parts)))
 
 
 def _step(known: Mapping[str, Any], walks: _Walks, t: Array) -> _Step:
-    live = t < walks.steps
-    y = jnp.where(live, walks.y + t // walks.across, 0)
-    x = jnp.where(live, walks.x + t % walks.across, 0)
+    live, across = t < walks.steps, jnp.maximum(walks.across, 1)
+    y = jnp.where(live, walks.y + t // across, 0)
+    x = jnp.where(live, walks.x + t % across, 0)
     pixel = walks.base + known["y_pixel"][y] * walks.stride + known["x_pixel"][x]
     weights = [
         # A weight that is the result counts as 1 wherever it may be asked for.
@@ -81,9 +81,7 @@ def _step(known: Mapping[str, Any], walks: _Walks, t: Array) -> _Step:
     return _Step(y, x, jnp.where(live, pixel, 0), *weights)
 
 
-def _read(
-    known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any
-) -> list[Array]:
+def _read(known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any) -> list[Array]:
     pixels, chunks, walks = _prepared(known, maps, chunk)
     shape = (known["image"].shape[0], known["y_taps"].shape[1], known["x_taps"].shape[1])
     channels, dtype = maps[0][1], known["data"][0].dtype
@@ -168,7 +166,7 @@ def _prepared(
     return pixels, in_chunks(walks.steps, channels, chunk), walks
 
 
-KERNELS = {
+KERNELS: dict[str, Callable[..., list[Array]]] = {
     "taps_read": _read,
     "taps_add": _add,
     "taps_weigh_y": partial(_weigh, "y"),

@@ -19,27 +19,27 @@ class Chunks(NamedTuple):
     """Bins in the order of their steps, so many at a time.
 
     Attributes:
-        order: The bin at each place; what fills the last chunk is none, and reads as the last.
+        order: The bin at each place; what fills the last chunk is none, a walk of zeros.
         rank: The place of each bin.
         size: Of a chunk.
-        count: How many there are.
+        chunks: How many there are.
     """
 
     order: Array
     rank: Array
     size: int
-    count: int
+    chunks: int
 
     def each(self, walks: Any, body: Callable[[Array, Any, Any], Any], carried: Any) -> Any:
         """Runs `body` (first place, walks of a chunk, carried) over all chunks."""
-        walks = type(walks)(*(part.at[self.order].get(mode="clip") for part in walks))
+        walks = type(walks)(*(part.at[self.order].get(mode="fill", fill_value=0) for part in walks))
 
         def chunk(i: Array, carried: Any) -> Any:
             first = i * self.size
             chosen = (lax.dynamic_slice(part, (first,), (self.size,)) for part in walks)
             return body(first, type(walks)(*chosen), carried)
 
-        return lax.fori_loop(0, self.count, chunk, carried)
+        return lax.fori_loop(0, self.chunks, chunk, carried)
 
     def results(self, walks: Any, walk: Callable[[Any], Sequence[Array]], like: Any) -> list[Array]:
         """What `walk` gives for each bin: (bins, C), arrays of as many channels and dtypes."""
@@ -50,7 +50,7 @@ class Chunks(NamedTuple):
                 lax.dynamic_update_slice(o, f, (first, 0)) for o, f in zip(out, found, strict=True)
             ]
 
-        out = [jnp.zeros((self.count * self.size, channels), dtype) for channels, dtype in like]
+        out = [jnp.zeros((self.chunks * self.size, channels), dtype) for channels, dtype in like]
         return [part[self.rank] for part in self.each(walks, body, out)]
 
 
@@ -85,12 +85,12 @@ def untabled(pixels: Array, shapes: Sequence[Sequence[int]]) -> list[Array]:
     return maps
 
 
-def in_table(image: Array, shapes: Sequence[Sequence[int]]) -> tuple[Array, Any]:
+def in_table(image: Array, shapes: Sequence[Sequence[int]]) -> tuple[Array, Array]:
     """Where the image of each region begins in the table, and its width."""
     pixels = sum(images * height * width for images, _, height, width in shapes)
     refuse_more_than_counted("data", shapes, pixels)
     (images, _, height, width), *others = shapes
-    base, stride = image * (height * width), width
+    base, stride = image * (height * width), jnp.asarray(width, jnp.int32)
     first, begin = images, images * height * width
     for images, _, height, width in others:
         behind = image >= first
@@ -100,9 +100,7 @@ def in_table(image: Array, shapes: Sequence[Sequence[int]]) -> tuple[Array, Any]
     return base, stride
 
 
-def refuse_more_than_counted(
-    name: str, shapes: Sequence[Sequence[int]], pixels: Any
-) -> None:
+def refuse_more_than_counted(name: str, shapes: Sequence[Sequence[int]], pixels: Any) -> None:
     """Raise where an index would not hold so many."""
     if pixels >= COUNTED:
         said = tuple(shapes[0]) if len(shapes) == 1 else [tuple(shape) for shape in shapes]

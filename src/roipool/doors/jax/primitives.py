@@ -45,7 +45,7 @@ def bind(kernel: Kernel, known: Mapping[str, Any], maps: Shapes = (), results: i
 
 def flat(kernel: Kernel, known: Mapping[str, Any]) -> list[Any]:
     """Its operands, of all that is known by name."""
-    operands = []
+    operands: list[Any] = []
     for arg, value in zip(kernel.inputs, kernel.arguments(known), strict=True):
         operands += value if arg == DATA else [value]
     return operands

@@ -1,6 +1,6 @@
 """Regions as JAX has them: rows that can be looked at or not, and what kernels reduce over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,8 @@ from jax import Array, lax
 from roipool import geometry, native, rois
 from roipool.descriptions import Call, Operator
 from roipool.kernels import Kernel
+
+Text = Callable[..., tuple[Any, geometry.Slopes | None]]  # an operator's `structure`
 
 
 def as_rows(regions: Any, images: int) -> Any:
@@ -55,7 +57,7 @@ def structure(
     if isinstance(rows, np.ndarray):
         found = native.structure(operator, rows, maps, dtype.name, call)
         return _in_few_sizes(operator.forward, found._asdict())
-    return moving(operator, maps, dtype, call, rows)
+    return moving(operator.structure, maps, dtype, call, rows)
 
 
 def _in_few_sizes(kernel: Kernel, found: dict[str, Any]) -> dict[str, Any]:
@@ -71,19 +73,17 @@ def _in_few_sizes(kernel: Kernel, found: dict[str, Any]) -> dict[str, Any]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2, 3))
 def moving(
-    operator: Operator, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
+    text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
 ) -> dict[str, Any]:
     """The structure of rows that may be traced; its weights move with them."""
-    found, _ = _of_any(operator, maps, dtype, call, rows)
+    found, _ = _of_any(text, maps, dtype, call, rows)
     return found
 
 
 @moving.defjvp
-def _(
-    operator: Operator, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, *given: Any
-) -> Any:
+def _(text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, *given: Any) -> Any:
     def moved(rows: Array) -> dict[str, Any]:
-        found, slopes = _of_any(operator, maps, dtype, call, lax.stop_gradient(rows))
+        found, slopes = _of_any(text, maps, dtype, call, lax.stop_gradient(rows))
         # Ends along x and along y, as rows have them.
         for name, slope, ends in _moves(slopes, rows):
             found[name] = found[name] + _sums(slope, ends)
@@ -95,11 +95,9 @@ def _(
 # Also where a derivative or vmap is taken outside of jit: one program, not fifty.
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _of_any(
-    operator: Operator, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
+    text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
 ) -> tuple[dict[str, Any], geometry.Slopes | None]:
-    found, slopes = operator.structure(
-        jnp, rows, maps, call.pooled_size, dtype, *call.more, traced=True
-    )
+    found, slopes = text(jnp, rows, maps, call.pooled_size, dtype, *call.more, traced=True)
     return found._asdict(), slopes
 
 

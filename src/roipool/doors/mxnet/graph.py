@@ -10,6 +10,7 @@ before a custom operator has read it, so such arrays must not come near: see `PR
 
 import itertools
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import mxnet as mx
@@ -137,12 +138,19 @@ class Pool(mx.operator.CustomOp):
 
 @mx.operator.register(OPERATOR)
 class PoolProp(mx.operator.CustomOpProp):
-    """What MXNet asks about a node; its attributes come as text."""
+    """What MXNet asks about a node; its attributes come as text.
+
+    They are not looked at when this is made: MXNet would not survive an error then.
+    """
 
     def __init__(self, return_argmax: str = "False", **attributes: str) -> None:
         super().__init__(need_top_grad=True)
-        self.operator, self.call = described_by(attributes)
-        self.results = self.operator.forward.results[: 1 + (return_argmax == "True")]
+        self.attributes, self.outputs = attributes, 1 + (return_argmax == "True")
+
+    @cached_property
+    def described(self) -> tuple[Operator, Call]:
+        """What the attributes say."""
+        return described_by(self.attributes)
 
     def list_arguments(self) -> list[str]:
         """As of MXNet's own."""
@@ -150,25 +158,28 @@ class PoolProp(mx.operator.CustomOpProp):
 
     def list_outputs(self) -> list[str]:
         """As of MXNet's own, and perhaps the positions."""
-        return ["output", *(arg.name for arg in self.results[1:])]
+        operator, _ = self.described
+        return ["output", *(arg.name for arg in operator.forward.results[1 : self.outputs])]
 
     def infer_shape(self, in_shape: list[list[int]]) -> Any:
         """What the shapes must be, −1 where it is not known yet: MXNet tells what doesn't fit."""
         data, rois = in_shape
+        _, call = self.described
         channels = data[1] if len(data) == 4 else -1
         count = rois[0] if len(rois) == 2 else -1
-        result = [count, channels, *self.call.pooled_size]
+        result = [count, channels, *call.pooled_size]
         maps = data if len(data) == 4 else [-1] * 4
-        return [maps, [count, 5]], [result] * len(self.results)
+        return [maps, [count, 5]], [result] * self.outputs
 
     def infer_type(self, in_type: list[Any]) -> Any:
         """What the types must be, None where it is not known yet: MXNet tells what doesn't fit."""
         data, rois = in_type
-        if data is not None and np.dtype(data).name not in self.operator.dtypes:
+        operator, _ = self.described
+        if data is not None and np.dtype(data).name not in operator.dtypes:
             data = np.float32
         if rois is None and data is not None:
             rois = np.float64 if data == np.float64 else np.float32
-        return [data, rois], [data, np.int32][: len(self.results)]
+        return [data, rois], [data, np.int32][: self.outputs]
 
     def declare_backward_dependency(
         self, out_grad: list[int], in_data: list[int], out_data: list[int]
@@ -179,4 +190,4 @@ class PoolProp(mx.operator.CustomOpProp):
     def create_operator(self, ctx: Any, in_shapes: Any, in_dtypes: Any) -> Pool:
         """The operator, on the CPU."""
         refuse_context("the operator", ctx)
-        return Pool(self.operator, self.call)
+        return Pool(*self.described)

@@ -29,19 +29,21 @@ Backward = Callable[[np.ndarray, Sequence[np.ndarray | None]], None]
 def record(values: NDArray, pooled: Pooled, data: Sequence[NDArray], rois: Any) -> None:
     """`values`, as pooled from arrays of maps and, where they are MXNet's too, `rois`."""
     parts = list(rois) if isinstance(rois, Sequence) else [rois]
-    place = {"data": _with_elements(data), "rois": _with_elements(parts)}
-    inputs = [*(data[i] for i in place["data"]), *(parts[i] for i in place["rois"])]
+    maps_at, rois_at = _with_elements(data), _with_elements(parts)
+    maps = [(array.shape, array.dtype) for array in data]
+    shapes = [np.shape(part) for part in parts] if rois_at else []
+    held = list(data) if rois_at and pooled.operator.moves else []  # no longer than it is read
 
     def backward(grad: np.ndarray, memory: Sequence[np.ndarray | None]) -> None:
-        of_data, of_rois = memory[: len(place["data"])], memory[len(place["data"]) :]
-        if any(filled is not None for filled in of_data):
-            given = dict(zip(place["data"], of_data, strict=True))
-            pooled.backward(grad, [_maps(array, given.get(i)) for i, array in enumerate(data)])
-        if any(filled is not None for filled in of_rois):
-            gradient = pooled.backward_rois(grad, [view("data", array) for array in data])
-            _hand_out(gradient, parts, dict(zip(place["rois"], of_rois, strict=True)))
+        of_data = dict(zip(maps_at, memory[: len(maps_at)], strict=True))
+        of_rois = dict(zip(rois_at, memory[len(maps_at) :], strict=True))
+        if any(filled is not None for filled in of_data.values()):
+            pooled.backward(grad, [_maps(*kind, of_data.get(i)) for i, kind in enumerate(maps)])
+        if any(filled is not None for filled in of_rois.values()):
+            gradient = pooled.backward_rois(grad, [view("data", array) for array in held])
+            _hand_out(gradient, shapes, of_rois)
 
-    _record(inputs, values, backward)
+    _record([*(data[i] for i in maps_at), *(parts[i] for i in rois_at)], values, backward)
 
 
 def _with_elements(arrays: Sequence[Any]) -> list[int]:
@@ -49,19 +51,21 @@ def _with_elements(arrays: Sequence[Any]) -> list[int]:
     return [i for i, array in enumerate(arrays) if isinstance(array, NDArray) and array.size]
 
 
-def _maps(array: NDArray, filled: np.ndarray | None) -> np.ndarray:
+def _maps(shape: tuple[int, ...], dtype: Any, filled: np.ndarray | None) -> np.ndarray:
     """Memory for the gradient of feature maps, (N, C, H, W), asked for or not."""
-    memory = np.empty(array.shape, array.dtype) if filled is None else filled
+    memory = np.empty(shape, dtype) if filled is None else filled
     return memory if memory.ndim == 4 else memory[None]
 
 
 def _hand_out(
-    gradient: np.ndarray, parts: Sequence[Any], filled: Mapping[int, np.ndarray | None]
+    gradient: np.ndarray,
+    shapes: Sequence[tuple[int, ...]],
+    filled: Mapping[int, np.ndarray | None],
 ) -> None:
     """Rows (K, 5) to what they came as: all, one each, or the boxes (K_i, 4) of an image each."""
     begin = 0
-    for i, part in enumerate(parts):
-        *_, columns = shape = np.shape(part)
+    for i, shape in enumerate(shapes):
+        columns = shape[-1]
         end = begin + math.prod(shape) // max(columns, 1)
         memory = filled.get(i)
         if memory is not None:

@@ -20,9 +20,7 @@ from roipool.doors.torch.moving import gradient_of_rois
 from roipool.doors.torch.operators import register
 
 
-def pool(
-    operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any
-) -> Any:
+def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     maps = _as_maps(data, operator)
     rows = _as_rows(rois, sum(each.shape[0] for each in maps))

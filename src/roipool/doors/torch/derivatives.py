@@ -24,6 +24,7 @@ from roipool.doors.torch.forms import FORMS, OVERLOADS, Form, called, each
 from roipool.doors.torch.kernels import Known
 from roipool.doors.torch.moving import through_weights
 
+
 def is_differentiated(value: Any) -> bool:
     """Whether a derivative of either mode may follow."""
     if isinstance(value, list):
@@ -119,19 +120,27 @@ class _Linear(_SingleLevelFunction):
 
     @staticmethod
     def jvp(ctx: Any, _form: None, _wanted: None, _static: None, *tangents: Any) -> Any:
-        known = _known_again(ctx)
-        terms = []
-        for name, tangent in _named(ctx.form, tangents).items():
-            if name not in ctx.linear.transposes or all(t is None for t in each(tangent)):
-                continue
-            if name == "data":
-                tangent = _filled(ctx, tangent, _maps(ctx, tangent), known)
-            terms.append(each(called(ctx.linear.name, known | {name: tangent})))
-        count = len(ctx.results) if ctx.linear.results[0].axes == "NCHW" else 1
-        if not terms:  # the regions alone have a tangent
-            terms = [_filled(ctx, [None] * count, ctx.results, known)]
-        total = [functools.reduce(operator.add, parts) for parts in zip(*terms, strict=True)]
+        # Forward mode is on for outer levels of torch.func's transforms; on this one, not again.
+        with forward_ad._set_fwd_grad_enabled(True):
+            known = {name: _primal(value) for name, value in _known_again(ctx).items()}
+            terms = []
+            for name, tangent in _named(ctx.form, tangents).items():
+                if name not in ctx.linear.transposes or all(t is None for t in each(tangent)):
+                    continue
+                if name == "data":
+                    tangent = _filled(ctx, tangent, _maps(ctx, tangent), known)
+                terms.append(each(called(ctx.linear.name, known | {name: tangent})))
+            count = len(ctx.results) if ctx.linear.results[0].axes == "NCHW" else 1
+            if not terms:  # the regions alone have a tangent
+                terms = [_filled(ctx, [None] * count, ctx.results, known)]
+            total = [functools.reduce(operator.add, parts) for parts in zip(*terms, strict=True)]
         return *total, *[None] * (len(ctx.results) - count)
+
+
+def _primal(value: Any) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], Tensor):
+        return list(map(_primal, value))
+    return forward_ad.unpack_dual(value, level=0).primal if isinstance(value, Tensor) else value
 
 
 def _named(form: Form, tensors: Sequence[Any]) -> Known:

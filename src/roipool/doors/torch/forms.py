@@ -182,7 +182,9 @@ def _into_memory(operator: Operator, overload: str, several: bool) -> list[Form]
         (f"{operator.name}_backward", operator.backward),
     ):
         static = _static(operator, kernel, several)
-        static = {word: kind for word, kind in static.items() if not word.endswith(("size", "shape"))}
+        static = {
+            word: kind for word, kind in static.items() if not word.endswith(("size", "shape"))
+        }
         inputs = (*_features(operator, kernel), ROIS)
         forms.append(
             Form(f"{name}_out{overload}", kernel, inputs, kernel.results, static, several, operator,
@@ -231,8 +233,16 @@ def _structure(operator: Operator) -> Form:
     static |= {option.name: option.kind for option in operator.options}
     static |= {"dtype": "ScalarType", "traced": "bool"}
     results = (*_structure_of(operator, kernel), *slopes)
-    return Form(f"{operator.name}_structure", kernel, (ROIS,), results, static, True, operator,
-                structure=True)
+    return Form(
+        f"{operator.name}_structure",
+        kernel,
+        (ROIS,),
+        results,
+        static,
+        True,
+        operator,
+        structure=True,
+    )
 
 
 def forms_of_kernels() -> list[Form]:

@@ -84,7 +84,9 @@ def _results(form: Form, known: Known, empty: Callable[..., Tensor]) -> list[Any
             results.append(empty(shape, position_dtype(known["data"]), like, whole=True))
         else:
             double = like.dtype == torch.float64
-            results.append(empty(shape, torch.float64 if double else torch.float32, like, whole=True))
+            results.append(
+                empty(shape, torch.float64 if double else torch.float32, like, whole=True)
+            )
     return results
 
 
@@ -167,7 +169,11 @@ def _fill(form: Form, known: Known, results: list[Any]) -> None:
             value = known[name]
             lies = name in FEATURES and _channels_last(value)
             inputs[name] = _bits(value if lies else value.contiguous())
-    filled = [[_bits(t) for t in each] if isinstance(each, list) else _bits(each) for each in results if each is not None]
+    filled = [
+        [_bits(t) for t in each] if isinstance(each, list) else _bits(each)
+        for each in results
+        if each is not None
+    ]
     filled += [None] * (len(kernel.results) - len(filled))
     inside = native.run(kernel, NAMES[features_of(known).dtype], inputs, filled, _threads())
     if not inside:

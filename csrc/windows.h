@@ -28,12 +28,14 @@ struct Unit {
   int top() const { return int(std::bit_width(kept)) - 1; }
 };
 
-class Builder {
+class WindowBuilder {
  public:
-  Builder(const MaxForward& call, const MaxKernels& kernels) : call_(call), kernels_(kernels) {}
+  WindowBuilder(const MaxForward& call, const MaxKernels& kernels)
+      : call_(call), kernels_(kernels) {}
 
-  int64_t level_bytes(const Box&, int level) const;
-  int64_t bytes(const Unit&) const;  // of all levels it keeps
+  int64_t map_bytes(const Box&) const;
+  int64_t kept_bytes(const Unit&) const;  // of all levels it keeps
+  int64_t ring_bytes(const Unit&) const;  // of the rows that one thread builds them from
 
   // How many channels the block has that starts at `channel`.
   int channels_from(int64_t channel) const;
@@ -44,18 +46,17 @@ class Builder {
   // Says where its levels will be.
   void lay_out(Unit&, void* memory) const;
 
-  // Fills what was laid out: the calling thread alone, or all of them together.
-  void build(Unit&) const;
+  // Fills what was laid out: the calling thread alone, with a ring, or all of them together.
+  void build(Unit&, void* ring) const;
   void build(std::span<Unit>, int threads) const;
 
  private:
+  struct Run;
   int64_t row_bytes(const Box&, int level) const;
-  char* row_of(const Unit&, int level, int64_t y) const;
+  char* kept_level(const Unit&, int level) const;
   bool pack_rows(const Unit&, int64_t y0, int64_t y1, void* to) const;
-  void build_rows(Unit&, int64_t y0, int64_t y1, char* saved) const;
-  void build_seam(const Unit&, int64_t y1, const char* saved) const;
-  int64_t saved_bytes(const Unit&) const;
-  void widen_rows(const Unit&, int level, int64_t y0, int64_t y1, const void* bottom) const;
+  void build(const Run&) const;
+  void widen_row(const Run&, int level, int64_t y) const;
   bool take_map(Unit&) const;
   void pack_map(const Unit&, int64_t y0, int64_t y1) const;
 

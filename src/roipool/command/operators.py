@@ -1,0 +1,122 @@
+"""Operators on the command line: by name, with a flag for each option that any of them has.
+
+Whatever is described is found here; no operator is named but the one that a call means by default.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+import roipool
+from roipool.command.features import InputError
+from roipool.descriptions import OPERATORS, Call, Operator
+
+DEFAULT = "roi_pool"
+KINDS = {"int": int, "bool": bool}
+WORDS = {
+    "sampling_ratio": "Samples along each axis of a bin, 0 for as many as it has pixels.",
+    "aligned": "Whether to subtract half a pixel: from a pixel's edge to its centre.",
+}
+
+
+class Chosen(NamedTuple):
+    """An operator, and its options as this call has them."""
+
+    operator: Operator
+    options: Mapping[str, Any]
+
+    def call(self, pooled_size: Any, spatial_scale: Any) -> Call:
+        """The options of one call on one array, checked."""
+        return self.operator.call(pooled_size, spatial_scale, None, **self.options)
+
+    @property
+    def title(self) -> str:
+        """For example: roi_align, sampling ratio 2, aligned."""
+        said = [self.operator.name]
+        for name, value in self.options.items():
+            word = name.replace("_", " ")
+            if isinstance(value, bool):
+                said.append(word if value else f"not {word}")
+            else:
+                said.append(f"{word} {value}")
+        return ", ".join(said)
+
+
+def flag(option: str) -> str:
+    """How an argument of the library is called here."""
+    return "--" + option.replace("_", "-")
+
+
+def names() -> str:
+    """The operators that there are, that of a call without a name first."""
+    return " or ".join(sorted(OPERATORS, key=lambda name: (name != DEFAULT, name)))
+
+
+def choose(name: str, options: Mapping[str, Any] | None = None) -> Chosen:
+    """An operator by its name, with those options that are given, and the others as it has them."""
+    operator = OPERATORS.get(name)
+    if operator is None:
+        raise InputError(f"--operator is {name!r}; expected {names()}")
+    chosen = {**_defaults(operator), **(options or {})}
+    known = {option.name for option in operator.options}
+    for option in chosen:
+        if option not in known:
+            raise InputError(f"{name} has no {flag(option)}, which is of {_who_has(option)}")
+    missing = [option.name for option in operator.options if option.name not in chosen]
+    if missing:
+        raise InputError(f"{name} needs {flag(missing[0])}")
+    return Chosen(operator, chosen)
+
+
+def choose_several(names: Sequence[str], options: Mapping[str, Any]) -> list[Chosen]:
+    """Operators by name, each with the options that it has; each option is of at least one."""
+    chosen = []
+    for name in names:
+        known = [option.name for option in OPERATORS[name].options] if name in OPERATORS else []
+        chosen.append(choose(name, {key: options[key] for key in known if key in options}))
+    for option in options:
+        if not any(option in each.options for each in chosen):
+            choose(names[0], options)
+    return chosen
+
+
+def _defaults(operator: Operator) -> Mapping[str, Any]:
+    function = getattr(roipool, operator.name, None)
+    parameters = inspect.signature(function).parameters if function else {}
+    known = [option.name for option in operator.options if option.name in parameters]
+    return {name: parameters[name].default for name in known}
+
+
+def _who_has(option: str) -> str:
+    names = [name for name, each in OPERATORS.items() if option in {o.name for o in each.options}]
+    return " and ".join(names)
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with a flag for each option of any operator; it takes those given as a dict."""
+    kinds = {o.name: KINDS[o.kind] for each in OPERATORS.values() for o in each.options}
+
+    @functools.wraps(command)
+    def with_flags(**given: Any) -> None:
+        options = {name: given.pop(name) for name in kinds}
+        command(**given, options={k: v for k, v in options.items() if v is not None})
+
+    parameters = dict(inspect.signature(command, eval_str=True).parameters)
+    del parameters["options"]
+    for name, kind in kinds.items():
+        text = f"{WORDS.get(name, '')} For {_who_has(name)}.".strip()
+        how = typer.Option(help=text) if kind is bool else typer.Option(help=text, metavar="N")
+        parameters[name] = inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[kind | None, how],
+        )
+    with_flags.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters.values()]
+    )
+    with_flags.__annotations__ = {name: p.annotation for name, p in parameters.items()}
+    return with_flags
