@@ -7,6 +7,7 @@ one; peers of float32 alone answer in that.
 import sys
 
 import numpy as np
+
 from align_cases import align_cases
 
 
