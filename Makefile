@@ -8,7 +8,8 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo example example-jax example-dask test test-doors lint format bench bench-check clean
+.PHONY: demo example example-jax example-dask test test-doors test-peers peers lint format bench \
+  bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
@@ -33,6 +34,14 @@ DOORS := .cache/doors
 test-doors: $(DOORS)/ready
 	$(DOORS)/bin/python -m pytest tests/test_dlpack.py tests/test_paddle.py
 
+# The other libraries of this field, each in an environment of its own in .cache: about 7 GB, most
+# of it torchvision's. One alone: make peers ARGS=openvino
+peers: $(VENV)/dev
+	$(BIN)/python -m benchmarks.environments $(ARGS)
+
+test-peers: peers
+	$(BIN)/python -m pytest -rP tests/test_peers.py
+
 lint: $(VENV)/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -44,7 +53,8 @@ format: $(VENV)/dev
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i csrc/*
 
-# For example: make bench ARGS="--peer mxnet=.cache/mxnet-1.9.1/bin/python"
+# Beside the peers that `make peers` made; it says which it leaves out. For example:
+# make bench ARGS="--workload roi_align --rounds 3"
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks $(ARGS)
 

@@ -25,13 +25,14 @@ class Door:
         several: Whether it takes several arrays of feature maps.
         writes: Whether it fills the caller's memory.
         records: Whether the library takes derivatives.
+        compiles: Whether each shape and dtype costs a compiler's time.
         kinds: Memory layouts, by their names in cases.py, that its arrays can have.
     """
 
     name = library = "numpy"
     dtypes = tuple(NAMES)
     looks = lists = several = writes = True
-    records = False
+    records = compiles = False
     kinds = ("contiguous", "channels last", "width first", "strided", "one channel for all")
 
     def array(self, values):
@@ -108,7 +109,7 @@ class Jax(Door):
 
     name = library = "jax"
     writes = False
-    records = True
+    records = compiles = True
     kinds = ()
 
     def made(self, values):

@@ -1,0 +1,129 @@
+"""A peer's answers to the cases of roi_align: `python align_answers.py PEER COUNT SEED OUT.npz`.
+
+Writes for case i out_i, the pooled values, and grad_i, the gradient for data, of those that have
+one; peers of float32 alone answer in that.
+"""
+
+import sys
+
+import numpy as np
+
+from align_cases import align_cases
+
+
+def torchvision():
+    import torch
+    from torchvision.ops import roi_align
+
+    def answer(case):
+        data = torch.from_numpy(case["data"]).requires_grad_()
+        rois, how = torch.from_numpy(case["rois"]), (case["sampling_ratio"], case["aligned"])
+        out = roi_align(data, rois, case["pooled_size"], case["scale"], *how)
+        out.backward(torch.from_numpy(case["grad"]))
+        return out.detach().numpy(), data.grad.numpy()
+
+    return answer
+
+
+def mxnet():
+    np.bool = bool  # MXNet 1.9.1 asks for it
+    import mxnet as mx
+
+    def answer(case):
+        data, rois = (mx.nd.array(case[name], dtype=case[name].dtype) for name in ("data", "rois"))
+        data.attach_grad()
+        with mx.autograd.record():
+            out = mx.nd.contrib.ROIAlign(
+                data,
+                rois,
+                case["pooled_size"],
+                case["scale"],
+                sample_ratio=case["sampling_ratio"] or -1,
+                aligned=case["aligned"],
+            )
+        out.backward(mx.nd.array(case["grad"], dtype=case["grad"].dtype))
+        return out.asnumpy(), data.grad.asnumpy()
+
+    return answer
+
+
+def onnxruntime(opset=16):
+    import onnxruntime as ort
+    from onnx import TensorProto, helper
+
+    def answer(case):
+        modes = {True: "half_pixel", False: "output_half_pixel"}
+        if opset < 16 and case["aligned"]:
+            return ()
+        inputs = {
+            "data": case["data"].astype(np.float32),
+            "boxes": np.ascontiguousarray(case["rois"][:, 1:], np.float32),
+            "images": case["rois"][:, 0].astype(np.int64),
+        }
+        height, width = case["pooled_size"]
+        node = helper.make_node(
+            "RoiAlign",
+            list(inputs),
+            ["out"],
+            output_height=height,
+            output_width=width,
+            sampling_ratio=case["sampling_ratio"],
+            spatial_scale=case["scale"],
+            **({"coordinate_transformation_mode": modes[case["aligned"]]} if opset >= 16 else {}),
+        )
+        kinds = [TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64]
+        known = [
+            helper.make_tensor_value_info(name, kind, None)
+            for name, kind in zip(inputs, kinds)  # noqa: B905
+        ]
+        out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+        graph = helper.make_graph([node], "pool", known, [out])
+        opsets = [helper.make_opsetid("", opset)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        session = ort.InferenceSession(
+            model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        return session.run(None, inputs)
+
+    return answer
+
+
+def onnxruntime10():
+    return onnxruntime(10)
+
+
+def openvino():
+    sys.modules["openvino_telemetry"] = None  # else importing it reports home, in a thread
+    import openvino as ov
+    from openvino import opset13
+
+    def answer(case):
+        data = case["data"].astype(np.float32)
+        boxes = np.ascontiguousarray(case["rois"][:, 1:], np.float32)
+        arrays = data, boxes, case["rois"][:, 0].astype(np.int32)
+        inputs = [opset13.parameter(array.shape, array.dtype) for array in arrays]
+        node = opset13.roi_align(
+            *inputs,
+            *case["pooled_size"],
+            case["sampling_ratio"],
+            case["scale"],
+            "avg",
+            "half_pixel_for_nn" if case["aligned"] else "asymmetric",
+        )
+        properties = {"INFERENCE_PRECISION_HINT": "f32"}  # else it may round to bfloat16
+        model = ov.compile_model(ov.Model([node], inputs), "CPU", properties)
+        return (model(arrays)[0],)
+
+    return answer
+
+
+def main(peer, count, seed, path):
+    arrays, answer = {}, globals()[peer]()
+    for i, case in enumerate(align_cases(peer, int(count), int(seed))):
+        found = answer(case) if len(case["rois"]) else ()
+        arrays.update({f"{name}_{i}": part for name, part in zip(("out", "grad"), found)})  # noqa: B905
+    np.savez_compressed(path, **arrays)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
