@@ -1,43 +1,38 @@
-// The native twin of geometry/taps.py's align_taps, which says what a tap is: a call with a few
-// regions would spend most of its time in hundreds of array operations. Taps of weight 0 are left
-// out here. tests/test_align_taps.py holds it to that text, bit for bit.
+// The native twin of geometry/taps.py's align_taps, which says what a tap is and how it moves. Taps
+// that do neither weigh nor, where that is asked for, move are left out. tests/test_align_taps.py
+// holds it to that text, bit for bit.
 #pragma once
 
-#include <vector>
+#include <functional>
 
 #include "geometry.h"
 
 namespace roipool {
 
-// An array of feature maps; a scale is the size of a map over that of its image.
-struct MapSizes {
-  int64_t images, height, width;
-  double scale_y, scale_x;
+// Memory for the taps of all bins along one axis. Weights and slopes are of the type of sums.
+struct TapMemory {
+  int32_t* pixel;
+  void* weight;
+  void* slopes;  // two for each, where asked for
 };
 
 struct AlignTaps {
   Rois rois;
   bool in_double;       // F is double, else float
-  bool sums_in_double;  // the type of weights
+  bool sums_in_double;  // the type of sums is double, else float
+  bool slopes;          // whether they are asked for
   std::vector<MapSizes> maps;
-  int64_t bins_y, bins_x;
+  int64_t pooled_h, pooled_w;
   int64_t sampling_ratio;  // 0 or less: adaptive
   bool aligned;
+  int32_t* image;   // (K,): −1 for a row that is no region
+  int32_t* y_taps;  // (K, pooled_h, 2): where each bin's begin and end among all
+  int32_t* x_taps;  // (K, pooled_w, 2)
+  std::function<TapMemory(int64_t count)> memory;  // asked for y, then for x
   int threads;
 };
 
-// Along one axis: each bin's begin and end in the lists (K, bins, 2), and the lists.
-struct AxisTaps {
-  std::vector<int32_t> taps, pixel;
-  std::vector<float> weight;
-  std::vector<double> wide_weight;  // instead, where sums are in double
-};
-
-struct AlignedTaps {
-  std::vector<int32_t> image;  // (K,): −1 for a row that is no region
-  AxisTaps y, x;
-  bool all_regions = true;
-};
-AlignedTaps align_taps(const AlignTaps&);
+// Fills image, y_taps, x_taps and the memory it asks for; returns whether every row is a region.
+bool align_taps(const AlignTaps&);
 
 }  // namespace roipool

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+
+#include "scaled.h"
 
 namespace roipool {
 namespace {
 
-// max(end − begin + 1, 1) rounded once: see inclusive_size in geometry.py.
+// max(end − begin + 1, 1) rounded once: see inclusive_size in geometry/bins.py.
 template <class F>
 F inclusive_size(F begin, F end) {
   const F near = end - begin;
@@ -19,45 +20,42 @@ F inclusive_size(F begin, F end) {
 }
 
 template <class F>
-void axis_edges(F begin, F end, int64_t length, int64_t count, int32_t* edges) {
-  const F step = inclusive_size(begin, end) / F(count);
+void axis_bins(F first, F last, int64_t length, int64_t count, int32_t* bins) {
+  const F begin = std::round(first), step = inclusive_size(begin, std::round(last)) / F(count);
   const auto inside = [&](F offset) {
     // Exact wherever the sum lies inside the map: double holds every length there is.
     return int32_t(std::clamp(double(offset) + double(begin), 0.0, double(length)));
   };
   for (int64_t p = 0; p < count; ++p) {
-    edges[2 * p] = inside(std::floor(F(p) * step));
-    edges[2 * p + 1] = inside(std::ceil(F(p + 1) * step));
+    bins[2 * p] = inside(std::floor(F(p) * step));
+    bins[2 * p + 1] = inside(std::ceil(F(p + 1) * step));
   }
 }
 
 template <class F, class In>
-bool fill(const MaxBins& call) {
-  const F scale = F(float(call.spatial_scale));
-  const F limit = std::numeric_limits<F>::max() / 8;
+bool fill(const RegionBins& call) {
+  const ScaledRows<F, float, In> rows(call.rois, call.maps);
+  const int64_t y_size = call.pooled_h * 2, x_size = call.pooled_w * 2;
   bool all_regions = true;
   for (int64_t k = 0; k < call.rois.count; ++k) {
-    const In* const row = static_cast<const In*>(call.rois.start) + k * call.rois.row_stride;
-    const In index = row[0];
-    bool is_region = index >= 0 && index < In(call.images) && index == std::floor(index);
-    F corner[4];
-    for (int i = 0; i < 4; ++i) {
-      const F scaled = F(row[(i + 1) * call.rois.column_stride]) * scale;
-      is_region = is_region && std::abs(scaled) <= limit;
-      corner[i] = std::round(scaled);
+    const Scaled<F> region = rows[k];
+    int32_t *const y_bins = call.y_bins + k * y_size, *const x_bins = call.x_bins + k * x_size;
+    call.image[k] = region.image;
+    if (region.image < 0) {
+      std::fill_n(y_bins, y_size, 0);
+      std::fill_n(x_bins, x_size, 0);
+      all_regions = false;
+    } else {
+      axis_bins(region.y1, region.y2, region.map->height, call.pooled_h, y_bins);
+      axis_bins(region.x1, region.x2, region.map->width, call.pooled_w, x_bins);
     }
-    if (!is_region) std::fill_n(corner, 4, F(-9));  // off the map, where every bin is empty
-    call.image[k] = is_region ? int32_t(index) : -1;
-    axis_edges(corner[1], corner[3], call.height, call.bins_y, call.rows + k * call.bins_y * 2);
-    axis_edges(corner[0], corner[2], call.width, call.bins_x, call.cols + k * call.bins_x * 2);
-    all_regions = all_regions && is_region;
   }
   return all_regions;
 }
 
 }  // namespace
 
-bool max_bins(const MaxBins& call) {
+bool fill_bins(const RegionBins& call) {
   if (call.in_double) return fill<double, double>(call);
   return call.rois.is_double ? fill<float, double>(call) : fill<float, float>(call);
 }

@@ -1,8 +1,10 @@
-// The native twin of geometry.py's max_bins: a small call would spend most of its time in fifty
-// array operations. tests/test_geometry.py holds it to that text, bit for bit.
+// The native twins of geometry/: a small call would spend most of its time in the text's many array
+// operations. Here what they take, and bins; tests/test_geometry.py holds these to the text, bit
+// for bit. Taps are in align_taps.h.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace roipool {
 
@@ -13,17 +15,23 @@ struct Rois {
   int64_t count, row_stride, column_stride;
 };
 
-struct MaxBins {
-  Rois rois;
-  bool in_double;  // F is double, else float
-  int64_t images, height, width, bins_y, bins_x;
-  double spatial_scale;
-  int32_t* image;  // (K,): −1 for a row that is no region
-  int32_t* rows;   // (K, bins_y, 2)
-  int32_t* cols;   // (K, bins_x, 2)
+// An array of feature maps; a scale is the size of a map over that of its image.
+struct MapSizes {
+  int64_t images, height, width;
+  double scale_y, scale_x;
 };
 
-// Fills image, rows and cols; returns whether every row is a region.
-bool max_bins(const MaxBins&);
+struct RegionBins {
+  Rois rois;
+  bool in_double;  // F is double, else float
+  std::vector<MapSizes> maps;
+  int64_t pooled_h, pooled_w;
+  int32_t* image;   // (K,): −1 for a row that is no region
+  int32_t* y_bins;  // (K, pooled_h, 2)
+  int32_t* x_bins;  // (K, pooled_w, 2)
+};
+
+// Fills image, y_bins and x_bins; returns whether every row is a region.
+bool fill_bins(const RegionBins&);
 
 }  // namespace roipool

@@ -54,14 +54,14 @@ struct Block {
   bool negative_zero;    // whether a −0 was packed
 };
 
-// Bin edges of some regions: rows (K, bins_y, 2), cols (K, bins_x, 2), and which of the K to do.
+// Bins of some regions: y_bins (K, pooled_h, 2), x_bins (K, pooled_w, 2), and which of the K to do.
 struct Regions {
-  const int32_t* rows;
-  const int32_t* cols;
-  int64_t bins_y, bins_x;
+  const int32_t* y_bins;
+  const int32_t* x_bins;
+  int64_t pooled_h, pooled_w;
   const int64_t* list;
   int64_t count;
-  int64_t bins() const { return bins_y * bins_x; }
+  int64_t bins() const { return pooled_h * pooled_w; }
 };
 
 // Elements between two channels of a region, and between two of its bins; one of them is 1.

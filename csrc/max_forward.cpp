@@ -60,7 +60,7 @@ struct Pooling {
 
   void reduce(const Block& block, const int64_t* list, int64_t count, int64_t channel) const {
     const Edges& e = call.edges;
-    choice.kernels.reduce(block, {e.rows, e.cols, e.bins_y, e.bins_x, list, count}, result,
+    choice.kernels.reduce(block, {e.y_bins, e.x_bins, e.pooled_h, e.pooled_w, list, count}, result,
                           channel);
   }
 };

@@ -9,19 +9,19 @@ namespace roipool {
 
 struct Isa;
 
-// Regions as geometry.py gives them: image (K,), −1 for a row that is no region; rows
-// (K, bins_y, 2) and cols (K, bins_x, 2), ends exclusive, inside the image's map.
+// Regions as geometry.py gives them: image (K,), −1 for a row that is no region; y_bins
+// (K, pooled_h, 2) and x_bins (K, pooled_w, 2), ends exclusive, inside the image's map.
 struct Edges {
   int64_t count;
   const int32_t* image;
-  const int32_t* rows;
-  const int32_t* cols;
-  int64_t bins_y, bins_x;
-  int64_t bins() const { return bins_y * bins_x; }
+  const int32_t* y_bins;
+  const int32_t* x_bins;
+  int64_t pooled_h, pooled_w;
+  int64_t bins() const { return pooled_h * pooled_w; }
 };
 
-// Fills values (K, C, bins_y, bins_x), which may lie (K, bins_y, bins_x, C) in memory, and, unless
-// null, argmax of the same shape, int64 if `wide`.
+// Fills values (K, C, pooled_h, pooled_w), which may lie (K, pooled_h, pooled_w, C) in memory, and,
+// unless null, argmax of the same shape, int64 if `wide`.
 struct MaxForward {
   DType dtype;
   Maps data;

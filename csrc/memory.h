@@ -4,8 +4,10 @@
 // the pages, should it run short.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 
 namespace roipool {
@@ -49,6 +51,34 @@ class Workspace {
 
  private:
   Memory* memory_;
+};
+
+// A list for one call, of what needs no constructor.
+template <class T>
+class List {
+ public:
+  int64_t size() const { return size_; }
+  T* begin() { return start_; }
+  T* end() { return start_ + size_; }
+  void add(const T& value) {
+    if (size_ == room_) grow();
+    start_[size_++] = value;
+  }
+  void cut(T* end) { size_ = end - start_; }
+
+ private:
+  static constexpr int64_t kLeast = 1 << 12;  // bytes
+  void grow() {
+    const int64_t room = room_ ? 2 * room_ : kLeast / int64_t(sizeof(T));
+    auto memory = std::make_unique<Workspace>(bytes_of(room, sizeof(T)));
+    T* const start = static_cast<T*>(memory->at(0));
+    std::copy_n(start_, size_, start);
+    memory_ = std::move(memory), start_ = start, room_ = room;
+  }
+
+  std::unique_ptr<Workspace> memory_;
+  T* start_ = nullptr;
+  int64_t size_ = 0, room_ = 0;
 };
 
 }  // namespace roipool

@@ -38,12 +38,12 @@ double vector_cost(int bytes, bool waits) {
 }
 
 void add_reads(Reads& total, const Edges& edges, int64_t region) {
-  const int32_t* rows = edges.rows + region * edges.bins_y * 2;
-  const int32_t* cols = edges.cols + region * edges.bins_x * 2;
-  for (int64_t y = 0; y < edges.bins_y; ++y) {
-    const int64_t height = rows[2 * y + 1] - rows[2 * y];
-    for (int64_t x = 0; x < edges.bins_x; ++x) {
-      const int64_t width = cols[2 * x + 1] - cols[2 * x];
+  const int32_t* y_bins = edges.y_bins + region * edges.pooled_h * 2;
+  const int32_t* x_bins = edges.x_bins + region * edges.pooled_w * 2;
+  for (int64_t y = 0; y < edges.pooled_h; ++y) {
+    const int64_t height = y_bins[2 * y + 1] - y_bins[2 * y];
+    for (int64_t x = 0; x < edges.pooled_w; ++x) {
+      const int64_t width = x_bins[2 * x + 1] - x_bins[2 * x];
       const int64_t least = std::min(height, width);
       if (least <= 0) continue;
       const int fitting = std::min(int(std::bit_width(uint64_t(least))), kLevels) - 1;

@@ -154,16 +154,16 @@ struct MaxReducer {
     Extent columns[kTile];
     for (int64_t i = 0; i < regions.count; ++i) {
       const int64_t k = regions.list[i];
-      const int32_t* rows = regions.rows + k * regions.bins_y * 2;
-      const int32_t* cols = regions.cols + k * regions.bins_x * 2;
+      const int32_t* y_bins = regions.y_bins + k * regions.pooled_h * 2;
+      const int32_t* x_bins = regions.x_bins + k * regions.pooled_w * 2;
       finished.begin(k);
-      for (int64_t left = 0; left < regions.bins_x; left += kTile) {
-        const int64_t across = regions.bins_x - left < kTile ? regions.bins_x - left : kTile;
+      for (int64_t left = 0; left < regions.pooled_w; left += kTile) {
+        const int64_t across = regions.pooled_w - left < kTile ? regions.pooled_w - left : kTile;
         for (int64_t x = 0; x < across; ++x)
-          columns[x] = Extent(cols + 2 * (left + x), block.box.x0, n);
-        for (int64_t y = 0; y < regions.bins_y; ++y) {
-          finished.go_on_at(y * regions.bins_x + left);
-          reduce_row(Extent(rows + 2 * y, block.box.y0, pitch), columns, across, finished);
+          columns[x] = Extent(x_bins + 2 * (left + x), block.box.x0, n);
+        for (int64_t y = 0; y < regions.pooled_h; ++y) {
+          finished.go_on_at(y * regions.pooled_w + left);
+          reduce_row(Extent(y_bins + 2 * y, block.box.y0, pitch), columns, across, finished);
         }
       }
       finished.hand_over();

@@ -25,8 +25,8 @@ RegionsByImage::RegionsByImage(const int32_t* image, int64_t count, int64_t imag
 void RegionsByImage::sort_by_place(int64_t image, const Edges& edges) {
   std::vector<std::tuple<int, int32_t, int32_t, int64_t>> places;
   for (int64_t i = start_[image]; i < start_[image + 1]; ++i) {
-    const int32_t* y = edges.rows + order_[i] * edges.bins_y * 2;
-    const int32_t* x = edges.cols + order_[i] * edges.bins_x * 2;
+    const int32_t* y = edges.y_bins + order_[i] * edges.pooled_h * 2;
+    const int32_t* x = edges.x_bins + order_[i] * edges.pooled_w * 2;
     const int level = std::bit_width(uint32_t(std::max(0, std::min(y[1] - y[0], x[1] - x[0]))));
     places.emplace_back(level, y[0] / kStrip, x[0], order_[i]);
   }
@@ -55,8 +55,8 @@ Interval covered_axis(const int32_t* edges, int64_t bins) {
 }  // namespace
 
 Box covered(const Edges& edges, int64_t region) {
-  const Interval y = covered_axis(edges.rows + region * edges.bins_y * 2, edges.bins_y);
-  const Interval x = covered_axis(edges.cols + region * edges.bins_x * 2, edges.bins_x);
+  const Interval y = covered_axis(edges.y_bins + region * edges.pooled_h * 2, edges.pooled_h);
+  const Interval x = covered_axis(edges.x_bins + region * edges.pooled_w * 2, edges.pooled_w);
   if (y.begin >= y.end || x.begin >= x.end) return {};
   return {y.begin, x.begin, y.end, x.end};
 }

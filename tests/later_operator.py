@@ -11,7 +11,7 @@ def _taps(xp, rois, extent, size, dtype, aligned, **more):
     return geometry.align_taps(xp, rois, extent, size, dtype, **how, **more)
 
 
-def _without_twin(*arguments):
+def _without_twin(*arguments, **more):
     return None, False
 
 

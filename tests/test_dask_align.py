@@ -315,7 +315,7 @@ def _halved(xp, rois, maps, size, dtype, ratio, *, traced=False):
     return found._replace(y_weight=weight), geometry.Slopes(slope, slopes.x)
 
 
-def _no_twin(*_):
+def _no_twin(*_, **__):
     return None, False
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from roipool import _core, geometry, reference
+from roipool import _core, geometry, native, reference
 from roipool.geometry import bins as bins_of_axis
 
 NAMESPACES = {"numpy": np, "strict": array_api_strict}
@@ -36,7 +36,8 @@ def native_bins(rois, shape, pooled_size, scale, F):
     counts = [(), *((count, 2) for count in pooled_size)]
     bins = geometry.Bins(*(np.full((len(rois), *count), -5, np.int32) for count in counts))
     in_double = F is np.float64 and rois.dtype == np.float64
-    all_regions = _core.max_bins(np.asfortranarray(rois), shape, scale, in_double, *bins)
+    maps = geometry.maps_of([shape], [(scale, scale)])
+    all_regions = _core.bins(np.asfortranarray(rois), maps, in_double, bins)
     assert all_regions == np.all(bins.image >= 0)
     return bins
 
@@ -171,3 +172,21 @@ def test_rounding_half_away_from_zero(value):
     value = np.float32(np.clip(value, -1e38, 1e38))
     rounded = bins_of_axis.round_half_away(np, np.array([value]))
     assert int(rounded[0]) == reference.round_half_away(value)
+
+
+@pytest.mark.parametrize("width", [17, 2**24 + 3, 2**31 - 1])
+@pytest.mark.parametrize("F", [np.float32, np.float64])
+def test_several_arrays_with_scales_of_each_axis(F, width):
+    shapes = [(1, 1, 13, width), (2, 1, 7, 9), (1, 1, 0, 5)]
+    maps = geometry.maps_of(shapes, [(0.25, 0.3), (0.125, 0.1), (1, 0.7)])
+    rng = np.random.default_rng(6)
+    rois = rng.uniform(-20, 200, (300, 5))
+    rois[:, 0] = rng.choice([-1, 0, 1, 2, 3, 4, 0.5, np.nan], 300)
+    rois[::5, 3] = width * rng.uniform(3.2, 3.4, 60)
+    with np.errstate(invalid="ignore"):
+        wanted = geometry.max_bins(np, rois.astype(F), maps, (3, 7), F)
+    (found, _), known = native.bins(rois.astype(F), maps, (3, 7), F)
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not known
+    assert found.x_bins[found.image == 0].max() == width

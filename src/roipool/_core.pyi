@@ -6,31 +6,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-def max_bins(
+Maps = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[tuple[float, float]]]
+
+def bins(
     rois: NDArray[Any],
-    data_shape: tuple[int, int, int, int],
-    spatial_scale: float,
+    maps: Maps,
     in_double: bool,
-    image: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    cols: NDArray[np.int32],
+    bins: tuple[NDArray[np.int32], ...],
 ) -> bool:
-    """Fills image, rows and cols as geometry.max_bins does, from float32 or float64 rois;
-    returns whether every row is a region.
+    """Fills bins as geometry.max_bins does, from float32 or float64 rois; returns whether every
+    row is a region.
     """
 
-def align_taps(
+def taps(
     rois: NDArray[Any],
-    maps: tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[tuple[float, float]]],
-    pooled_size: tuple[int, int],
+    maps: Maps,
     in_double: bool,
     sums_in_double: bool,
     sampling_ratio: int,
     aligned: bool,
+    slopes: bool,
+    ranges: tuple[NDArray[np.int32], ...],
     threads: int = 0,
-) -> tuple[Any, ...]:
-    """The fields of geometry.Taps as geometry.align_taps gives them, without taps of weight 0, from
-    float32 or float64 rois; and, as the last, whether every row is a region.
+) -> tuple[bool, list[bytearray]]:
+    """Fills ranges (image, y_taps, x_taps) as geometry.align_taps does, from float32 or float64
+    rois; returns whether every row is a region, and bytes: of y_pixel, y_weight and, where asked
+    for, the slopes along y, then along x. Taps that neither weigh nor, where that is asked for,
+    move are left out.
     """
 
 def run(
@@ -48,8 +50,8 @@ def run(
     """
 
 def plan(
-    rows: NDArray[np.int32],
-    cols: NDArray[np.int32],
+    y_bins: NDArray[np.int32],
+    x_bins: NDArray[np.int32],
     channels: int,
     argmax: bool,
     room: float,

@@ -72,8 +72,10 @@ class Operator(NamedTuple):
         kernel: The name of the kernel that reduces.
         structure: (xp, rois, maps, pooled_size, data_dtype, *more, traced=False) to what the kernel
             takes beside the features, and how the weights in it move with the regions, or None.
-        twin: (rows, maps, pooled_size, data_dtype, *more) to the same by the native core, of rows
-            that can be looked at, and whether every row is a region; None where it cannot say.
+        twin: (rows, maps, pooled_size, data_dtype, *more, moving=False) to the same by the native
+            core, of rows that can be looked at, or None where it cannot say; and whether every row
+            is a region. How weights move it says where `moving`, and what only moves is left out
+            elsewhere.
         dtypes: The names of those that features may have.
         options: Beside the pooled size and the scales.
         onnx: The node that computes it, if there is one.
@@ -83,7 +85,7 @@ class Operator(NamedTuple):
     name: str
     kernel: str
     structure: Callable[..., tuple[Any, geometry.Slopes | None]]
-    twin: Callable[..., tuple[Any, bool]]
+    twin: Callable[..., tuple[tuple[Any, geometry.Slopes | None] | None, bool]]
     dtypes: tuple[str, ...]
     options: tuple[Option, ...] = ()
     onnx: OnnxNode | None = None

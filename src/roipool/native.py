@@ -31,18 +31,57 @@ def structure(
     A row that is neither region nor padding is refused, by its place where `first` others come
     before, or is taken as padding where nobody could catch the error.
     """
+    return _structure(operator, rows, maps, data_dtype, call, first, refuse, moving=False)[0]
+
+
+def moving_structure(
+    operator: Operator,
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    data_dtype: str,
+    call: Call,
+    first: int = 0,
+    *,
+    refuse: bool = True,
+) -> tuple[Any, geometry.Slopes | None]:
+    """The same, with what is to move in it, and how it moves with the regions."""
+    return _structure(operator, rows, maps, data_dtype, call, first, refuse, moving=True)
+
+
+def _structure(
+    operator: Operator,
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    data_dtype: str,
+    call: Call,
+    first: int,
+    refuse: bool,
+    moving: bool,
+) -> tuple[Any, geometry.Slopes | None]:
     # Half types have the arithmetic of float32, and NumPy need not know them.
     dtype = np.float64 if data_dtype == "float64" else np.float32
+    given = maps, call.pooled_size, dtype, *call.more
     found, all_known = None, False
     if rows.dtype == np.float32 or rows.dtype == np.float64:
-        found, all_known = operator.twin(rows, maps, call.pooled_size, dtype, *call.more)
+        found, all_known = operator.twin(rows, *given, moving=moving)
     if found is None:
         with np.errstate(all="ignore"):  # told by name below
-            found, _ = operator.structure(np, rows, maps, call.pooled_size, dtype, *call.more)
+            found = operator.structure(np, rows, *given)
     if refuse and not all_known:
-        rois.refuse_batch_indices(rows, found.image, sum(maps.images), first)
-        rois.refuse_coordinates(rows, found.image, maps.scales, first)
+        image = found[0].image
+        rois.refuse_batch_indices(rows, image, sum(maps.images), first)
+        rois.refuse_coordinates(rows, image, maps.scales, first)
     return found
+
+
+def over_regions(values: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """The sum of each region's values, of which every tap of a structure has one."""
+    begin, end = taps[:, 0, 0], taps[:, -1, 1]
+    total = np.zeros((len(taps), *values.shape[1:]), values.dtype)
+    some = begin < end  # where the next sum begins, each ends
+    if some.any():
+        total[some] = np.add.reduceat(values, begin[some], axis=0)
+    return total
 
 
 def image_index(rows: np.ndarray, images: int, first: int = 0) -> np.ndarray:
@@ -53,44 +92,57 @@ def image_index(rows: np.ndarray, images: int, first: int = 0) -> np.ndarray:
     return image
 
 
-def max_bins(
-    rows: np.ndarray, maps: geometry.Maps, pooled_size: tuple[int, int], data_dtype: Any
-) -> tuple[geometry.Bins | None, bool]:
-    """`geometry.max_bins`, where it has a native twin, and whether every row is a region."""
-    y, x = maps.scales[0]
-    if len(maps.scales) > 1 or y != x:
-        return None, False
-    in_double = geometry.float_type(np, data_dtype, rows.dtype) is np.float64
-    count, (height, width) = len(rows), pooled_size
-    bins = geometry.Bins(
-        np.empty(count, np.int32),
-        np.empty((count, height, 2), np.int32),
-        np.empty((count, width, 2), np.int32),
-    )
-    shape = maps.images[0], 1, maps.heights[0], maps.widths[0]
-    return bins, _core.max_bins(rows, shape, y, in_double, *bins)
+def bins(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    moving: bool = False,
+) -> tuple[tuple[geometry.Bins, None], bool]:
+    """The twin of `geometry.max_bins`: bins do not move."""
+    found = geometry.Bins(*_of_bins(len(rows), pooled_size))
+    return (found, None), _core.bins(rows, maps, _in_double(rows, data_dtype), found)
 
 
-def align_taps(
+def taps(
     rows: np.ndarray,
     maps: geometry.Maps,
     pooled_size: tuple[int, int],
     data_dtype: Any,
     sampling_ratio: int,
     aligned: bool,
-) -> tuple[geometry.Taps | None, bool]:
-    """`geometry.align_taps`, its taps without those of weight 0."""
-    in_double = geometry.float_type(np, data_dtype, rows.dtype) is np.float64
-    *parts, all_known = _core.align_taps(
-        rows,
-        maps,
-        pooled_size,
-        in_double,
-        data_dtype is np.float64,
-        sampling_ratio,
-        aligned,
+    *,
+    moving: bool = False,
+    threads: int = 0,
+) -> tuple[tuple[geometry.Taps, geometry.Slopes | None], bool]:
+    """The twin of `geometry.align_taps`: only taps that weigh or, where `moving`, have a slope."""
+    image, y_taps, x_taps = ranges = _of_bins(len(rows), pooled_size)
+    wide = data_dtype is np.float64
+    in_double = _in_double(rows, data_dtype)
+    all_known, lists = _core.taps(
+        rows, maps, in_double, wide, sampling_ratio, aligned, moving, ranges, threads
     )
-    return geometry.Taps(*parts), all_known
+    kinds = (np.int32, *[data_dtype] * (1 + moving)) * 2
+    parts = [np.frombuffer(part, kind) for part, kind in zip(lists, kinds, strict=True)]
+    y_pixel, y_weight, x_pixel, x_weight = parts[:2] + parts[2 + moving : 4 + moving]
+    found = geometry.Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel)
+    slopes = geometry.Slopes(*(part.reshape(-1, 2) for part in parts[2::3])) if moving else None
+    return (found, slopes), all_known
+
+
+def _of_bins(count: int, pooled_size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Memory for what each of so many regions has: its image, and two numbers of each bin."""
+    height, width = pooled_size
+    return (
+        np.empty(count, np.int32),
+        np.empty((count, height, 2), np.int32),
+        np.empty((count, width, 2), np.int32),
+    )
+
+
+def _in_double(rows: np.ndarray, data_dtype: Any) -> bool:
+    return geometry.float_type(np, data_dtype, rows.dtype) is np.float64
 
 
 def run(

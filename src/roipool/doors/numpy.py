@@ -78,21 +78,16 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
     dtype = maps[0].dtype
     sizes = geometry.maps_of(list(map(np.shape, maps)), call.scales)
-    native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
-    F = geometry.float_type(np, dtype, rows.dtype)
-    gradient = np.zeros((len(rows), 5), F)
-    if not len(rows):
-        return gradient
-    with np.errstate(all="ignore"):  # of padding rows
-        wide = np.float64 if dtype == np.float64 else np.float32
-        found, slopes = operator.structure(np, rows, sizes, call.pooled_size, wide, *call.more)
-    known = {"data": maps, "pooled": np.ascontiguousarray(rois.as_native(grad))}
-    known |= found._asdict()
-    for columns, weight, slope in (((2, 4), "y_weight", slopes.y), ((1, 3), "x_weight", slopes.x)):
-        kernel = KERNELS[operator.linear.linear[weight]]
-        moved = np.empty(len(slope), wide)
+    found, slopes = native.moving_structure(operator, rows, sizes, dtype.name, call)
+    assert slopes is not None
+    gradient = np.zeros((len(rows), 5), geometry.float_type(np, dtype, rows.dtype))
+    known: dict[str, Any] = {"data": maps, **found._asdict()}
+    known["pooled"] = np.ascontiguousarray(rois.as_native(grad))
+    for columns, axis, slope in (((2, 4), "y", slopes.y), ((1, 3), "x", slopes.x)):
+        kernel = KERNELS[operator.linear.linear[f"{axis}_weight"]]
+        moved = np.empty(len(slope), slope.dtype)
         native.run(kernel, dtype.name, known, [moved])
-        gradient[:, columns] = (moved[:, None] * slope).reshape(len(rows), -1, 2).sum(1)
+        gradient[:, columns] = native.over_regions(moved[:, None] * slope, known[f"{axis}_taps"])
     return gradient
 
 

@@ -23,14 +23,23 @@ class Maps(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """Regions along one axis: ends in pixels of the map, its length and scale, each (K,).
+    """Regions along one axis, (K,) each; of one array of maps numbers, but for the ends.
 
-    Of one array of maps length and scale are numbers. `longest` is that of all maps.
+    Attributes:
+        begin: The first end, in pixels of the map.
+        end: The last.
+        length: Of the map: a whole number, of several arrays int32.
+        last: Its last pixel, or the largest of F before it, which may not hold that.
+        border: The same of the length.
+        scale: Size of the map / size of the image.
+        longest: The length of the longest map.
     """
 
     begin: Array
     end: Array
     length: Any
+    last: Any
+    border: Any
     scale: Any
     longest: int
 
@@ -74,11 +83,26 @@ def scaled(
     finite = xp.all(xp.abs(xp.stack(ends, axis=1)) <= xp.finfo(dtype).max / 8, axis=1)
     image = xp.where(finite, image, -xp.ones_like(image))
     ends = [xp.where(image >= 0, end, xp.full_like(end, -9)) for end in ends]
+    digits = 53 if dtype == xp.float64 else 24
     y, x = (
-        Axis(ends[i], ends[i + 2], of_region(sides, dtype), scales[i], max(sides))
+        Axis(
+            begin=ends[i],
+            end=ends[i + 2],
+            length=of_region(sides, xp.int32),
+            last=of_region([_held(side - 1, digits) for side in sides], dtype),
+            border=of_region([_held(side, digits) for side in sides], dtype),
+            scale=scales[i],
+            longest=max(sides),
+        )
         for i, sides in enumerate((maps.heights, maps.widths))
     )
     return image, (y, x)
+
+
+def _held(number: int, digits: int) -> int:
+    """The largest whole number of so many binary digits that is no larger."""
+    lost = max(number.bit_length() - digits, 0)
+    return number >> lost << lost
 
 
 def _of_region(xp: Any, image: Array, images: Sequence[int]) -> Any:

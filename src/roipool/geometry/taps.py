@@ -167,11 +167,10 @@ def sample_position(xp: Any, grid: Grid, sample: Array) -> Array:
 def _read(xp: Any, grid: Grid, sample: Array) -> _Read:
     """What samples read; what weighs is 0 where a sample counts as nothing."""
     axes = sample.ndim - 1
-    samples, length = along(grid.samples, axes), along(grid.axis.length, axes)
+    samples, last = along(grid.samples, axes), along(grid.axis.last, axes)
     position = sample_position(xp, grid, sample)
-    counts = (position >= -1) & (position <= length) & (sample < samples)
-    counts = counts & ~along(grid.none, axes) & (length > 0)
-    last = length - 1
+    counts = (position >= -1) & (position <= along(grid.axis.border, axes)) & (sample < samples)
+    counts = counts & ~along(grid.none, axes) & (last >= 0)
     inside = clip(xp, position, last)
     low = xp.floor(inside)
     share = inside - low
@@ -186,11 +185,12 @@ def _read(xp: Any, grid: Grid, sample: Array) -> _Read:
     ]
     slopes = [xp.where(moves, slope, xp.zeros_like(position)) for slope in slopes]
     of_low, of_high = (xp.where(counts, w, xp.zeros_like(w)) for w in (1 - share, share))
-    low, high = (clip(xp, pixel, last) for pixel in (low, low + 1))
+    low = xp.asarray(low, dtype=xp.int32)
+    high = clip(xp, low + 1, along(grid.axis.length - 1, axes))  # which F may not hold
     low, high = (xp.maximum(pixel, xp.zeros_like(pixel)) for pixel in (low, high))  # of no pixel
     return _Read(
-        xp.asarray(low, dtype=xp.int32),
-        xp.asarray(high, dtype=xp.int32),
+        low,
+        high,
         [of_low, *(-slope for slope in slopes)],
         [of_high, *slopes],
     )
@@ -226,11 +226,12 @@ def _run(xp: Any, grid: Grid, taps: int | None) -> tuple[Array, list[Array]]:
     last = along(grid.samples, 2) - first
     begin, end = _read(xp, grid, first).low, _read(xp, grid, last).high
     if taps is None:
-        reached = sample_position(xp, grid, first) <= along(grid.axis.length, 2)
+        reached = sample_position(xp, grid, first) <= along(grid.axis.border, 2)
         reached = reached & (sample_position(xp, grid, last) >= -1) & ~along(grid.none, 2)
         sizes = xp.where(reached, end - begin + 1, xp.zeros_like(end))
         taps = int(xp.max(sizes)) if sizes.shape[0] else 0
-    pixel = begin + xp.arange(taps, dtype=xp.int32)
+    further = xp.arange(taps, dtype=xp.int32)
+    pixel = begin + further
     place = xp.asarray(pixel, dtype=grid.size.dtype)
     samples = along(grid.samples, 2)
     apart = quotient(xp, grid.size, grid.samples)[:, None, None]
@@ -244,4 +245,4 @@ def _run(xp: Any, grid: Grid, taps: int | None) -> tuple[Array, list[Array]]:
                 total + xp.where(pixels == pixel, term, xp.zeros_like(term))
                 for total, term in zip(totals, terms, strict=True)
             ]
-    return xp.where(pixel > end, end, pixel), totals
+    return xp.where(further > end - begin, end, pixel), totals

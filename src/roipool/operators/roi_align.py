@@ -51,7 +51,7 @@ ROI_ALIGN = described(
         "roi_align",
         kernel="taps_read",
         structure=_taps,
-        twin=native.align_taps,
+        twin=native.taps,
         dtypes=checks.FLOATS,
         options=(
             Option("sampling_ratio", "int", checks.sampling_ratio),

@@ -26,7 +26,7 @@ ROI_POOL = described(
         "roi_pool",
         kernel="max",
         structure=_bins,
-        twin=native.max_bins,
+        twin=native.bins,
         dtypes=checks.DTYPES,
         onnx=OnnxNode(
             "MaxRoiPool",

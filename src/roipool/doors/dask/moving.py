@@ -82,9 +82,6 @@ def weigh_tile(
         weighed = np.empty(len(slope), source.sums)
         kernel = KERNELS[source.operator.linear.linear[weight]]
         native.run(kernel, data.dtype.name, known, [weighed])
-        region = np.repeat(np.arange(len(regions)), taps[:, -1, 1] - taps[:, 0, 0])
-        total = np.zeros((len(regions), 2), source.sums)
         with np.errstate(over="ignore", invalid="ignore"):
-            np.add.at(total, region, weighed[:, None] * slope)
-        moved[:, COLUMNS[weight]] = total
+            moved[:, COLUMNS[weight]] = native.over_regions(weighed[:, None] * slope, taps)
     return tasks.Pooled(regions, moved)

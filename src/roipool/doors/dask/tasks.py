@@ -39,12 +39,10 @@ class Source(NamedTuple):
     ) -> tuple[Any, Slopes | None]:
         """That of the rows from row `first` of all rois on, and how it moves."""
         operator, maps, dtype, call, moving = self
-        found = native.structure(operator, rows, maps, dtype, call, first, refuse=refuse)
-        if not moving:
-            return windows.listed(found, None)
-        with np.errstate(all="ignore"):  # of padding rows
-            both = operator.structure(np, rows, maps, call.pooled_size, self.sums, *call.more)
-        return windows.listed(*both)
+        given = operator, rows, maps, dtype, call, first
+        if moving:
+            return windows.listed(*native.moving_structure(*given, refuse=refuse))
+        return windows.listed(native.structure(*given, refuse=refuse), None)
 
     def bytes_each(self, rows: np.ndarray) -> int:
         """What a row is as a structure, on average over some of them."""
