@@ -34,6 +34,22 @@ def test_module():
     assert torch.equal(pool(data, rois), roipool.roi_pool(data, rois, (3, 2), 0.5))
 
 
+def test_align_has_the_defaults_of_torchvision():
+    data, rois = some_maps(), some_boxes()
+    expected = roipool.roi_align(data, rois, (3, 2), 0.5, sampling_ratio=0, aligned=False)
+    assert torch.equal(compat.roi_align(data, rois, (3, 2), 0.5), expected)
+    first = rois[rois[:, 0] == 0, 1:]
+    assert torch.equal(
+        compat.roi_align(data, [first, first[:0]], 2, 1.0, 2, True),
+        roipool.roi_align(data, rois[rois[:, 0] == 0], 2, sampling_ratio=2),
+    )
+    module = compat.RoIAlign((3, 2), 0.5, -1)
+    assert repr(module) == (
+        "RoIAlign(output_size=(3, 2), spatial_scale=0.5, sampling_ratio=-1, aligned=False)"
+    )
+    assert torch.equal(module(data, rois), expected)
+
+
 def test_a_batch_index_that_torchvision_reads_out_of_bounds():
     with pytest.raises(IndexError, match=r"rois\[0\] has batch index 2"):
         compat.roi_pool(some_maps(), torch.tensor([[2.0, 0, 0, 3, 3]]), 2)
@@ -58,7 +74,7 @@ def test_the_numbers_of_torchvision(scale):
 
 def test_the_arguments_of_torchvision():
     ops = pytest.importorskip("torchvision.ops", reason="torchvision is not installed")
-    for name in ("roi_pool", "RoIPool"):
+    for name in ("roi_pool", "RoIPool", "roi_align", "RoIAlign"):
         mine, theirs = (inspect.signature(getattr(module, name)) for module in (compat, ops))
         assert list(mine.parameters) == list(theirs.parameters)
         for parameter, other in zip(

@@ -1,47 +1,16 @@
-"""roi_align of tensors: values, gradients for maps and regions, transforms, several maps."""
+"""roi_align of tensors: values, gradients, forms of regions, several maps, compilers."""
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from torch.autograd import gradcheck, gradgradcheck
-from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
-
 import roipool
+from aligned_tensors import HOW, SCALE, double_maps, each_way, pool, some_rois, with_corners
 from cases import FLOATS, NAMES
 from roipool import reference
-from roipool.doors.torch.operators import operators
 from tensors import some_boxes, some_maps, to_array
 from test_roi_align import assert_close
-
-HOW = [
-    {"sampling_ratio": 2},
-    {"sampling_ratio": 2, "aligned": False},
-    {},
-    {"aligned": False},
-]
-each_way = pytest.mark.parametrize("how", HOW, ids=str)
-SCALE = 0.83
-
-
-def some_rois(dtype=torch.float64):
-    """Inside, across a border, of below one pixel, padding: nothing near a pixel or a jump."""
-    rois = [
-        [0, 0.31, 0.72, 4.13, 5.21],
-        [1, -1.13, 2.1, 3.3, 8.7],
-        [0, 2.17, 2.23, 2.6, 2.71],
-        [-1, 0, 0, 3, 3],
-    ]
-    return torch.tensor(rois, dtype=dtype)
-
-
-def double_maps(*shape):
-    return some_maps(shape, np.float64)
-
-
-def with_corners(rois, corners):
-    return torch.cat([rois[:, :1], corners], dim=1)
 
 
 def expected_of(data, rois, size, scale, sampling_ratio=0, aligned=True):
@@ -95,109 +64,6 @@ def test_every_dtype_of_rois(dtype):
         (gradient,) = torch.autograd.grad(values.sum(), rois)
         assert gradient.dtype == dtype
         assert gradient[:, 1:].any()
-
-
-@each_way
-@pytest.mark.parametrize("asked", ["data", "rois", "both"])
-def test_numerical_derivatives(asked, how):
-    rois = some_rois()
-    data, corners = double_maps(2, 2, 7, 6), rois[:, 1:].clone()
-    if asked != "rois":
-        data.requires_grad_()
-    if asked != "data":
-        corners.requires_grad_()
-
-    def pooled(maps, sides):
-        return roipool.roi_align(maps, with_corners(rois, sides), (2, 3), SCALE, **how)
-
-    assert gradcheck(
-        pooled,
-        (data, corners),
-        check_forward_ad=True,
-        check_batched_grad=True,
-        check_batched_forward_grad=True,
-    )
-    assert gradgradcheck(pooled, (data, corners), check_fwd_over_rev=True)
-
-
-@each_way
-def test_numerical_derivatives_of_gradients(how):
-    rois = some_rois()
-    data, grad_values = double_maps(2, 2, 7, 6), double_maps(4, 2, 2, 3)
-    inputs = [t.requires_grad_() for t in (grad_values, data, rois[:, 1:].clone())]
-
-    def of_data(weights, corners):
-        boxes = with_corners(rois, corners)
-        return roipool.roi_align_backward(weights, boxes, data.shape, SCALE, **how)
-
-    def of_rois(weights, maps, corners):
-        boxes = with_corners(rois, corners)
-        return roipool.roi_align_backward_rois(weights, maps, boxes, SCALE, **how)
-
-    assert gradcheck(of_data, inputs[::2], check_forward_ad=True)
-    assert gradcheck(of_rois, inputs, check_forward_ad=True)
-
-
-def pool(data, rois):
-    return roipool.roi_align(data, rois, (2, 3), SCALE, sampling_ratio=2)
-
-
-@pytest.mark.parametrize("argument", [0, 1])
-def test_jacobians_of_both_modes_agree(argument):
-    inputs = double_maps(2, 1, 7, 6), some_rois()
-    torch.testing.assert_close(
-        jacrev(pool, argnums=argument)(*inputs), jacfwd(pool, argnums=argument)(*inputs)
-    )
-
-
-def test_second_derivatives_agree():
-    data, rois = double_maps(2, 1, 5, 4), some_rois()[:2]
-
-    def loss(maps, boxes):
-        return pool(maps, boxes).pow(2).sum()
-
-    expected = hessian(loss, argnums=(0, 1))(data, rois)
-    for outer, inner in ((jacrev, jacrev), (jacrev, jacfwd), (jacfwd, jacfwd)):
-        found = outer(inner(loss, argnums=(0, 1)), argnums=(0, 1))(data, rois)
-        torch.testing.assert_close(found, expected)
-
-
-@pytest.mark.parametrize("how", [HOW[0], HOW[2]], ids=str)
-@pytest.mark.parametrize("dims", [(0, None), (None, 0), (0, 0), (2, 1)], ids=str)
-def test_vmap_is_a_loop(dims, how):
-    data = torch.stack([some_maps((2, 3, 9, 8), seed=i) for i in range(3)], dim=dims[0] or 0)
-    rois = torch.stack([some_boxes(2, 9, 8, seed=i) for i in range(3)], dim=dims[1] or 0)
-    data = data[0] if dims[0] is None else data
-    rois = rois[0] if dims[1] is None else rois
-
-    def pooled(maps, boxes):
-        return roipool.roi_align(maps, boxes, 2, 0.7, **how)
-
-    def tangents(maps, boxes):
-        return jvp(pooled, (maps, boxes), (maps * 2, boxes * 0 + 1))[1]
-
-    def loss(maps, boxes):
-        return pooled(maps, boxes).pow(2).sum()
-
-    functions = [pooled, tangents, grad(loss), grad(loss, argnums=1)]
-    for function in functions:
-        looped = [
-            function(*(t if d is None else t.select(d, i) for t, d in zip((data, rois), dims)))  # noqa: B905
-            for i in range(3)
-        ]
-        torch.testing.assert_close(vmap(function, in_dims=dims)(data, rois), torch.stack(looped))
-
-
-def test_batched_gradients():
-    data, rois = double_maps(2, 1, 7, 6).requires_grad_(), some_rois().requires_grad_()
-    values = pool(data, rois)
-    weights = torch.stack([double_maps(*values.shape), values.detach()])
-    batched = torch.autograd.grad(
-        values, (data, rois), weights, is_grads_batched=True, retain_graph=True
-    )
-    for i in range(2):
-        single = torch.autograd.grad(values, (data, rois), weights[i], retain_graph=True)
-        torch.testing.assert_close([b[i] for b in batched], list(single))
 
 
 def test_regions_of_images_have_gradients():
@@ -279,59 +145,91 @@ def test_refused(changed, error, message):
             roipool.roi_align(**arguments)
 
 
-# Every operator of the dispatcher.
+# Several tensors of maps, compilers, and operators that come later.
 
 
-def arguments_of(name):
-    """Differentiable where they can be."""
-    data, rois = double_maps(2, 2, 5, 4).requires_grad_(), some_rois().requires_grad_()
-    size, scale, more = (2, 2), (SCALE, SCALE), (2, True)
-    shape = tuple(data.shape)
-    grad_values = double_maps(4, 2, 2, 2).requires_grad_()
-    argmax = torch.zeros(grad_values.shape, dtype=torch.int32)
-    found = operators.roi_align_structure(
-        rois.detach(), shape, size, scale, *more, torch.float64, False
+def several_maps():
+    return [some_maps((2, 3, 9, 8)), some_maps((3, 5, 6), seed=1), some_maps((1, 3, 12, 4))]
+
+
+@pytest.mark.parametrize("how", [HOW[0], HOW[2]], ids=str)
+def test_several_maps_are_pooled_as_each(how):
+    maps, rois = several_maps(), some_boxes(1, 9, 8)
+    scales = [1.0, 0.5, 0.7]
+    images = [(maps[0][:1], 1.0), (maps[0][1:], 1.0), (maps[1][None], 0.5), (maps[2], 0.7)]
+    rows = torch.cat([rois + torch.eye(5)[0] * (i * (rois[:, :1] >= 0)) for i in range(4)])
+    rows.requires_grad_()
+    given = [each.clone().requires_grad_() for each in maps]
+    values = roipool.roi_align(given, rows, 2, scales, **how)
+    weights = some_maps(values.shape, seed=3)
+    *found, of_rois = torch.autograd.grad(values, [*given, rows], weights)
+    shapes = [(1, *each.shape)[-4:] for each in maps]
+    back = roipool.roi_align_backward(weights, rows.detach(), shapes, scales, **how)
+    for i, (data, scale) in enumerate(images):
+        here = slice(i * len(rois), (i + 1) * len(rois))
+        one, boxes = data.clone().requires_grad_(), rois.clone().requires_grad_()
+        expected = roipool.roi_align(one, boxes, 2, scale, **how)
+        torch.testing.assert_close(values[here], expected)
+        of_data, of_boxes = torch.autograd.grad(expected, (one, boxes), weights[here])
+        torch.testing.assert_close(of_rois[here], of_boxes)
+        part = [found[0][:1], found[0][1:], found[1][None], found[2]][i]
+        torch.testing.assert_close(part, of_data)
+        torch.testing.assert_close([back[0][:1], back[0][1:], back[1], back[2]][i], of_data)
+
+
+@pytest.mark.parametrize("how", [HOW[0], HOW[2]], ids=str)
+def test_compiled_whole_with_gradients(how):
+    def step(data, other, rois):
+        one = roipool.roi_align(data, rois, (2, 3), SCALE, **how).pow(2).sum()
+        return one + roipool.roi_align([data, other], rois, 2, [1.0, 0.5], **how).pow(2).sum()
+
+    fast = torch.compile(step, fullgraph=True, backend="aot_eager")
+    for count in (3, 7):
+        inputs = [some_maps(), some_maps((1, 5, 7, 9)), some_boxes()[:count].clone()]
+        inputs = [t.requires_grad_() for t in inputs]
+        expected = torch.autograd.grad(step(*inputs), inputs)
+        torch.testing.assert_close(torch.autograd.grad(fast(*inputs), inputs), expected)
+    torch._dynamo.reset()
+
+
+def test_exported_for_any_number_of_regions():
+    from roipool.nn import RoIAlign
+
+    model = RoIAlign((3, 2), 0.5)
+    shapes = {"data": None, "rois": {0: torch.export.Dim("K")}}
+    program = torch.export.export(model, (some_maps(), some_boxes()), dynamic_shapes=shapes)
+    assert "roipool.roi_align.default" in program.graph_module.code
+    rois = some_boxes()[:5]
+    assert torch.equal(program.module()(some_maps(), rois), model(some_maps(), rois))
+
+
+def test_an_operator_described_later():
+    from roipool import descriptions
+    from roipool.doors import torch as door
+    from roipool.operators.roi_align import ROI_ALIGN
+
+    made_up = descriptions.described(ROI_ALIGN._replace(name="made_up"))
+    try:
+        call = made_up.call((2, 3), SCALE, None, sampling_ratio=2, aligned=True)
+        data, rois = double_maps(2, 2, 7, 6).requires_grad_(), some_rois().requires_grad_()
+        values = door.pool(made_up, data, rois, call, False, None)
+        assert torch.equal(values, pool(data, rois))
+        found = torch.autograd.grad(values.sum(), (data, rois))
+        torch.testing.assert_close(found, torch.autograd.grad(pool(data, rois).sum(), (data, rois)))
+        assert hasattr(torch.ops.roipool, "made_up_backward")
+    finally:
+        del descriptions.OPERATORS["made_up"]
+
+
+def test_module():
+    from roipool.nn import RoIAlign
+
+    module = RoIAlign((3, 2), 0.5, sampling_ratio=2)
+    assert repr(module) == (
+        "RoIAlign(pooled_size=(3, 2), spatial_scale=0.5, sampling_ratio=2, aligned=True)"
     )
-    y, x, *structure = (t.requires_grad_(t.is_floating_point()) for t in found[:7])
-    image = structure[0]
-    memory = (grad_values.detach().clone(), data.detach().clone())
-    return {
-        "roi_align": (data, rois, size, scale, *more),
-        "roi_align_backward": (grad_values, rois, shape, scale, *more),
-        "roi_align_out": (data.detach(), rois.detach(), scale, *more, memory[0]),
-        "roi_align_backward_out": (grad_values.detach(), rois.detach(), scale, *more, memory[1]),
-        "roi_align_structure": (rois.detach(), shape, size, scale, *more, torch.float64, True),
-        "roi_pool": (data, rois, size, scale),
-        "roi_pool_argmax": (data, rois, size, scale),
-        "roi_pool_gather": (data, argmax, rois),
-        "roi_pool_backward": (grad_values, argmax, rois, shape),
-        "roi_pool_out": (data.detach(), rois.detach(), scale, memory[0], argmax),
-        "roi_pool_backward_out": (grad_values.detach(), argmax, rois.detach(), memory[1]),
-        "max_read": (data, image, argmax),
-        "max_add": (grad_values, image, argmax, shape),
-        "taps_read": (data, y, x, *structure),
-        "taps_add": (grad_values, y, x, *structure, shape),
-        "taps_weigh_y": (grad_values, data, x, *structure),
-        "taps_weigh_x": (grad_values, data, y, *structure),
-    }[name]
-
-
-def registered():
-    from roipool.doors.torch.forms import FORMS
-
-    return list(FORMS)
-
-
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-@pytest.mark.parametrize("name", registered())
-def test_operators_keep_the_rules_of_the_dispatcher(name):
-    name, _, overload = name.partition(".")
-    arguments = list(arguments_of(name))
-    operator = getattr(getattr(operators, name), overload or "default")
-    if overload:
-        for i, argument in enumerate(operator._schema.arguments):
-            if str(argument.type) == "List[Tensor]":
-                arguments[i] = [arguments[i], arguments[i].detach().clone()]
-            elif argument.name in ("data_shape", "spatial_scale"):
-                arguments[i] = [*arguments[i], *arguments[i]]
-    assert set(torch.library.opcheck(operator, tuple(arguments)).values()) == {"SUCCESS"}
+    data, rois = some_maps(), some_boxes()
+    expected = roipool.roi_align(data, rois, (3, 2), 0.5, sampling_ratio=2)
+    assert torch.equal(module(data, rois), expected)
+    with pytest.raises(ValueError, match="sampling_ratio is 5000"):
+        RoIAlign(2, sampling_ratio=5000)

@@ -42,7 +42,9 @@ class RowValueError(RowError, ValueError):
 def as_rows(rois: Any, images: int) -> np.ndarray:
     """Either form of `rois` as one (K, 5) array of real numbers."""
     if _is_per_image(rois):
-        return join(np, [_as_real(part, f"rois[{i}]") for i, part in enumerate(rois)], images)
+        parts = [_as_real(part, f"rois[{i}]") for i, part in enumerate(rois)]
+        joined: np.ndarray = join(np, parts, images)
+        return joined
     rows = _as_real(rois, "rois")
     if rows.size == 0 and rows.shape[-1:] == (0,) and rows.ndim <= 2:  # [], or [] for each image
         rows = rows.reshape(0, 5)

@@ -5,6 +5,7 @@ operator. `picture` and `sketch` draw what this module finds.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -53,27 +54,23 @@ def explain(
     results = door.pool(operator, taken, row, call, bool(operator.saved), None)
     values, argmax = (*results, None)[:2] if operator.saved else (results, None)
     maps = geometry.maps_of([one.shape], call.scales)
-    channel_name = f"{PHOTO_CHANNELS[channel]} channel" if features.photos else f"channel {channel}"
-    known = {
-        "operator": chosen.title,
-        "plane": one[0, 0],
-        "photo": features.maps[image].transpose(1, 2, 0) if features.photos else None,
-        "source": f"{features.name_of(image)}, {channel_name}",
-        "values": values[0, 0],
-        "asked": asked,
-    }
+    found = native.structure(operator, row, maps, taken.dtype.name, call)
+    position = None if argmax is None else argmax[0, 0]
+    known = {**_map_of(features, image, channel), "operator": chosen.title, "asked": asked}
+    known["values"] = values[0, 0]
     return EXPLAINED[operator.name](
-        Pooled(
-            row,
-            maps,
-            taken.dtype,
-            native.structure(operator, row, maps, taken.dtype.name, call),
-            chosen.options,
-            None if argmax is None else argmax[0, 0],
-            spatial_scale,
-            known,
-        )
+        Pooled(row, maps, taken.dtype, found, chosen.options, position, spatial_scale, known)
     )
+
+
+def _map_of(features: Features, image: int, channel: int) -> dict[str, Any]:
+    photos, plane = features.photos, features.maps[image, channel]
+    which = f"{PHOTO_CHANNELS[channel]} channel" if photos else f"channel {channel}"
+    return {
+        "plane": plane,
+        "photo": features.maps[image].transpose(1, 2, 0) if photos else None,
+        "source": f"{features.name_of(image)}, {which}",
+    }
 
 
 def _refuse(job: Job, channel: int, asked: tuple[int, int] | None) -> None:

@@ -59,9 +59,9 @@ def backward(
     scales = [] if call is None else [[side for pair in call.scales for side in pair], *call.more]
     taken = (grad, *positions, rows)
     if out is None:
-        shape = [side for shape in data_shapes for side in shape]
+        sides = [side for shape in data_shapes for side in shape]
         form = _form(operator, several, "_backward")
-        return OVERLOADS[form](*taken, shape, *scales)
+        return OVERLOADS[form](*taken, sides, *scales)
     given = checks.results(out, len(data_shapes) if several else None)
     for memory, shape in zip(given, data_shapes, strict=True):
         _check_out(memory, shape, grad.dtype, grad, rows)

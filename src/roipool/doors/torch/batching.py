@@ -36,15 +36,18 @@ class _Examples:
     """A form's call for so many examples.
 
     Attributes:
-        own: The letters of which each has its own. What all share stays as it is, and so does what
-            counts along it; regions are repeated.
+        own: The letters of which each has its own. Images that all share stay as they are, and so
+            do the indices of them; regions are repeated, and with them the taps, each of which is
+            one region's.
     """
 
     def __init__(self, form: Form, count: int, dims: Sequence[Any], values: Sequence[Any]) -> None:
         self.form, self.count = form, count
+        self.joined: dict[str, Any] = {}
+        self.lengths: dict[str, int] = {}  # of the results, by letter
         self.values = dict(zip(form.names, values, strict=True))
         self.dims = {arg.name: dim for arg, dim in zip(form.inputs, dims, strict=True)}
-        self.own = {"K", *(arg.axes[0] for arg in form.results)}
+        self.own = {"K", "Y", "X", *(arg.axes[0] for arg in form.results)}
         for arg in form.inputs:
             if any(dim is not None for dim in each(self.dims[arg.name])):
                 self.own.add(arg.axes[0])

@@ -53,7 +53,9 @@ def kernel(form: Form) -> Callable[..., Any]:
             return through_weights(form, form.known(values))
         tensors = [tensor for value in values[:count] for tensor in each(value)]
         with enable_single_level_autograd_function():
-            results = _Linear.apply(FORMS[form.saving], wanted, values[count:], *tensors)
+            results: Any = _Linear.apply(  # type: ignore[attr-defined]
+                FORMS[form.saving], wanted, values[count:], *tensors
+            )
         if form.several and form.results[0].axes == "NCHW":
             return list(results)
         return results[0] if len(form.results) == 1 else results
@@ -69,11 +71,11 @@ class _Linear(_SingleLevelFunction):
 
     @staticmethod
     def forward(form: Form, wanted: Sequence[str], static: Sequence[Any], *tensors: Any) -> Any:
-        known = _named(form, tensors) | dict(zip(form.static, static, strict=True))
+        arrays = _named(form, tensors).values() if form.several else tensors
         # A Function switches both modes off; outer levels of torch.func's transforms need them.
-        with torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True):
-            with torch._C._AutoDispatchBelowAutograd():
-                return tuple(each(called(form.name, known)))
+        modes = torch.enable_grad(), forward_ad._set_fwd_grad_enabled(True)
+        with modes[0], modes[1], torch._C._AutoDispatchBelowAutograd():
+            return tuple(each(OVERLOADS[form.name](*arrays, *static)))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -85,15 +87,13 @@ class _Linear(_SingleLevelFunction):
             ctx.static["data_shape"] = [side for maps in known["data"] for side in maps.shape]
         if "pooled" in known:
             ctx.static["pooled_size"] = known["pooled"].shape[2:]
-        ctx.lengths = [len(each(known[arg.name])) for arg in form.inputs]
         ctx.results = [(result.shape, result.dtype) for result in output]
-        known |= {arg.name: found for arg, found in zip(form.results, output, strict=False)}
+        if len(form.results) > 1:  # what was found
+            known |= {arg.name: found for arg, found in zip(form.results, output, strict=True)}
         # Of the only input that is asked for the value is not needed.
-        ctx.saved = [
-            arg.name
-            for arg in ctx.linear.inputs
-            if arg.name not in ctx.linear.transposes or {*wanted} - {arg.name, "rois"}
-        ]
+        factors = ctx.linear.transposes if len(ctx.linear.transposes) == 1 else wanted
+        only = factors if len(factors) == 1 else ()
+        ctx.saved = [arg.name for arg in ctx.linear.inputs if arg.name not in only]
         saved = [tensor for name in ctx.saved for tensor in each(known[name])]
         ctx.save_for_backward(*saved)
         ctx.save_for_forward(*saved)
@@ -103,12 +103,13 @@ class _Linear(_SingleLevelFunction):
     def backward(ctx: Any, *grads: Any) -> Any:
         known, result = _known_again(ctx), ctx.linear.results[0]
         several = result.axes == "NCHW"
-        cotangents = grads if several else grads[:1]
-        given = any(grad is not None for grad in cotangents)
-        cotangents = _filled(ctx, cotangents, ctx.results, known)
+        given = any(grad is not None for grad in (grads if several else grads[:1]))
+        cotangents = _filled(ctx, grads if several else grads[:1], ctx.results, known)
         known[result.name] = cotangents if several else cotangents[0]
-        needed, gradients = ctx.needs_input_grad[3:], []
-        for arg, length in zip(ctx.form.inputs, ctx.lengths, strict=True):
+        needed = ctx.needs_input_grad[3:]
+        gradients: list[Any] = []
+        for arg in ctx.form.inputs:
+            length = len(needed) - len(ctx.form.inputs) + 1 if arg.name == "data" else 1
             asked = any(needed[len(gradients) : len(gradients) + length])
             if asked and given and arg.name in ctx.linear.transposes:
                 gradients += each(called(ctx.linear.transposes[arg.name], known))
@@ -123,7 +124,7 @@ class _Linear(_SingleLevelFunction):
         # Forward mode is on for outer levels of torch.func's transforms; on this one, not again.
         with forward_ad._set_fwd_grad_enabled(True):
             known = {name: _primal(value) for name, value in _known_again(ctx).items()}
-            terms = []
+            terms: list[Sequence[Any]] = []
             for name, tangent in _named(ctx.form, tangents).items():
                 if name not in ctx.linear.transposes or all(t is None for t in each(tangent)):
                     continue

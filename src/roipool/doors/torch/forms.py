@@ -79,10 +79,8 @@ class Form:
         takes = [f"{self._type(arg)} {_INPUTS.get(arg.name, arg.name)}" for arg in self.inputs]
         takes += [f"{kind} {name}" for name, kind in self.static.items()]
         if self.out:
-            takes += [
-                f"{self._type(arg, f'({mark}!)')}{'?' * (mark > 'a')} {_RESULTS.get(arg.name, arg.name)}"
-                for arg, mark in zip(self.results, "ab", strict=False)
-            ]
+            for arg, mark in zip(self.results, ("(a!)", "(b!)?"), strict=False):
+                takes.append(f"{self._type(arg, mark)} {_RESULTS.get(arg.name, arg.name)}")
             return f"{self.name}({', '.join(takes)}) -> ()"
         gives = ", ".join(map(self._type, self.results))
         return f"{self.name}({', '.join(takes)}) -> " + (
@@ -144,7 +142,7 @@ def _of_regions(operator: Operator, overload: str, several: bool) -> list[Form]:
     name = operator.name
     back = f"{name}_backward{overload}"
     if not operator.saved:
-        ways = [(name, operator.forward, 1, name, name, {"data": back})]
+        ways: list[Any] = [(name, operator.forward, 1, name, name, {"data": back})]
         gather = name
     else:
         saving, gather = f"{name}_{'_'.join(operator.saved)}", f"{name}_gather"

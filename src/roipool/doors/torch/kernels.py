@@ -54,7 +54,7 @@ def call_of(form: Form, known: Known) -> Call:
     """The options of a call."""
     size = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
     flat = known["spatial_scale"]
-    more = (known[option.name] for option in form.operator.options) if form.operator else ()
+    more = [known[option.name] for option in form.operator.options] if form.operator else ()
     return Call(tuple(size), tuple(zip(flat[::2], flat[1::2], strict=True)), tuple(more))
 
 
@@ -169,8 +169,8 @@ def _fill(form: Form, known: Known, results: list[Any]) -> None:
             value = known[name]
             lies = name in FEATURES and _channels_last(value)
             inputs[name] = _bits(value if lies else value.contiguous())
-    filled = [
-        [_bits(t) for t in each] if isinstance(each, list) else _bits(each)
+    filled: list[Any] = [
+        [_bits(tensor) for tensor in each] if isinstance(each, list) else _bits(each)
         for each in results
         if each is not None
     ]
@@ -181,18 +181,20 @@ def _fill(form: Form, known: Known, results: list[Any]) -> None:
 
 
 def _structure(form: Form, known: Known) -> dict[str, Any]:
-    rows, shapes = _numbers(known["rois"]), shapes_of(known)
+    operator, rows, shapes = form.operator, _numbers(known["rois"]), shapes_of(known)
+    assert operator is not None
     if form.located:
         return {"image": native.image_index(rows, sum(shape[0] for shape in shapes))}
     call = call_of(form, known)
     maps = geometry.maps_of(shapes, call.scales)
     dtype = NAMES[features_of(known).dtype]
-    found: dict[str, Any] = native.structure(form.operator, rows, maps, dtype, call)._asdict()
+    found: dict[str, Any] = native.structure(operator, rows, maps, dtype, call)._asdict()
     return found
 
 
 def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
     rows, call = _numbers(known["rois"]), call_of(form, known)
+    assert form.operator is not None
     maps = geometry.maps_of(shapes_of(known), call.scales)
     dtype = np.float64 if known["dtype"] == torch.float64 else np.float32
     with np.errstate(all="ignore"):  # of padding rows, and of what is told by name
@@ -207,6 +209,7 @@ def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
 
 def _structure_traced(form: Form, known: Known) -> tuple[Tensor, ...]:
     call = call_of(form, known)
+    assert form.operator is not None
     maps = geometry.maps_of(shapes_of(known), call.scales)
     found, slopes = form.operator.structure(
         torch, known["rois"], maps, call.pooled_size, known["dtype"], *call.more, traced=True

@@ -67,7 +67,7 @@ def gradient_of_rois(form: Form, known: Known, call: Call) -> Tensor:
     known |= {"spatial_scale": [side for pair in call.scales for side in pair]}
     known |= dict(zip((option.name for option in operator.options), call.more, strict=True))
     found, slopes = structure(form, known)
-    ends = {}
+    ends: dict[int, Tensor] = {}
     for arg, slope in zip(weights(operator), slopes, strict=True):
         moved = called(operator.linear.linear[arg.name] + form.overload, known | found)
         of_ends = of_regions(moved[:, None] * slope, len(rois)).sum(1)
