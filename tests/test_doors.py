@@ -27,8 +27,8 @@ each_dtype = pytest.mark.parametrize(
 def skip_unknown(door, operator, dtype):
     if dtype not in door.dtypes or dtype not in operator.dtypes:
         pytest.skip(f"no {dtype} in {operator.name} of {door.name}")
-    if door.compiles and operator not in EACH and dtype not in ("float32", "float64"):
-        pytest.skip("half types with one variant of each operator")
+    if door.compiles and operator not in EACH and dtype != "float32":
+        pytest.skip("other types with one variant of each operator")
 
 
 def values(door, operator, data, rois, *options, **more):

@@ -117,7 +117,7 @@ def test_arguments(door, operator, changed, error, message):
         pytest.skip(f"{door.name} takes boxes of each image from NumPy")
     try:
         given |= {"data": door.array(given["data"]), "rois": door.rois(given["rois"])}
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         pytest.skip(f"{door.name} has no such array")
     with pytest.raises(error, match="^" + message):
         door.call(operator, *given.values()) if len(given) == 4 else door.call(

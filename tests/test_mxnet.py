@@ -130,6 +130,15 @@ def test_the_door(beside_mxnet):
     assert int(passed.group(1)) > 200
 
 
+def test_the_text_of_all_doors(beside_mxnet):
+    """At MXNet's door."""
+    files = [f"tests/test_doors{part}.py" for part in ("", "_gradients", "_errors")]
+    output = beside_mxnet("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "mxnet", *files)
+    passed = re.search(r"(\d+) passed", output)
+    assert passed, output
+    assert int(passed.group(1)) > 200
+
+
 def test_the_port_needs_no_mxnet():
     script = "import sys, roipool.compat.mxnet; sys.exit('mxnet' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
