@@ -30,8 +30,7 @@ def pooled_size(value: Any) -> tuple[int, int]:
     """Two sides, of one number or two."""
     try:
         one = isinstance(value, int) or not hasattr(value, "__iter__")
-        pair = (value,) * 2 if one else tuple(value)
-        height, width = (operator.index(n) for n in pair)
+        height, width = map(operator.index, (value, value) if one else value)
     except (TypeError, ValueError):
         raise TypeError(
             f"pooled_size is {value!r}; expected two whole numbers (h, w), or one for both"
@@ -118,8 +117,9 @@ def refuse_maps(
             f"data has shape {tuple(shape)}; expected feature maps (N, C, H, W); "
             "add the missing axes with data[None] or reshape"
         )
-    if any(isinstance(side, int) and side >= 2**31 for side in shape):  # or a symbol, not known yet
-        raise ValueError(f"data has shape {tuple(shape)}; each axis must be below 2**31")
+    for side in shape:
+        if isinstance(side, int) and side >= 2**31:  # or a symbol, not known yet
+            raise ValueError(f"data has shape {tuple(shape)}; each axis must be below 2**31")
 
 
 def refuse_unlike(maps: Sequence[Any]) -> None:

@@ -86,8 +86,12 @@ def over_regions(values: np.ndarray, taps: np.ndarray) -> np.ndarray:
 
 def image_index(rows: np.ndarray, images: int, first: int = 0) -> np.ndarray:
     """The image of each row; refuses as `structure` does, but looks at no corner."""
+    index = rows[:, 0]
     with np.errstate(invalid="ignore"):  # NaN
-        image: np.ndarray = geometry.image_index(np, rows[:, 0], images)
+        whole: np.ndarray = index.astype(np.int32)
+        if (whole == index).all() and (whole.view(np.uint32) < images).all():
+            return whole  # no padding and nothing to refuse, as nearly always
+        image: np.ndarray = geometry.image_index(np, index, images)
     rois.refuse_batch_indices(rows, image, images, first)
     return image
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from roipool import checks, geometry, memory, native, rois
-from roipool.descriptions import Call, Operator, position, shapes
+from roipool.descriptions import Call, Operator, position
 from roipool.kernels import KERNELS
 
 Shape = tuple[int, ...]
@@ -21,12 +21,10 @@ def pool(
     rows = rois.as_rows(regions, images)
     kernel, dtype = operator.forward, maps[0].dtype
     name = checks.dtype_name(dtype)
-    height, width = call.pooled_size
-    sizes = {"K": len(rows), "C": maps[0].shape[1], "h": height, "w": width}
-    wanted = kernel.results[: 1 + positions]
+    shape = (len(rows), maps[0].shape[1], *call.pooled_size)
     given = checks.values_and_argmax(out) if positions else (out,)
     results: list[np.ndarray] = []
-    for arg, shape, memory_of in zip(wanted, shapes(kernel, sizes), given, strict=False):
+    for arg, memory_of in zip(kernel.results, given, strict=False):
         kind = dtype if arg.dtype == "data" else position(_planes(maps))
         results.append(result(memory_of, shape, kind, *maps, *results))
     extent = geometry.maps_of([array.shape for array in maps], call.scales)

@@ -95,7 +95,8 @@ def _as_maps(data: Any, operator: Operator) -> list[Array]:
     for i, array in enumerate(maps):
         if several and array.ndim == 3:
             maps[i] = array = array[None]
-        checks.refuse_maps(array.dtype, array.dtype.name, array.shape, operator.dtypes)
+        name = checks.dtype_name(array.dtype)
+        checks.refuse_maps(array.dtype, name, array.shape, operator.dtypes)
         _refuse_large_planes("data's shape", array.shape)
     if several:
         checks.refuse_unlike(maps)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from roipool import geometry, native, rois
+from roipool import checks, geometry, native, rois
 from roipool.descriptions import Call, Operator
 from roipool.kernels import Kernel
 
@@ -55,7 +55,7 @@ def structure(
     Of rows that can be looked at, wrong ones are refused; of others they are padding.
     """
     if isinstance(rows, np.ndarray):
-        found = native.structure(operator, rows, maps, dtype.name, call)
+        found = native.structure(operator, rows, maps, checks.dtype_name(dtype), call)
         return _in_few_sizes(operator.forward, found._asdict())
     return moving(operator.structure, maps, dtype, call, rows)
 
