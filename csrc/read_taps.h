@@ -6,13 +6,17 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// Pixels as packed.
+// Pixels as packed: planes of blocks of channels one behind the other.
 template <class D>
 struct PackedPixels {
   using Sum = typename D::Sum;
   static constexpr bool kPadded = true;
   const Sum* first;
-  ROIPOOL_INLINE Vec<Sum> at(int64_t place) const { return load(first + place); }
+  int64_t plane;
+  ROIPOOL_INLINE Vec<Sum> at(int64_t place, int block) const {
+    return load(first + block * plane + place);
+  }
+  PackedPixels from(int64_t block) const { return {first + block * plane, plane}; }
 };
 
 // Pixels as they lie in the caller's map, taken channel by channel; of padding there is none.
@@ -24,90 +28,224 @@ struct MapPixels {
   const typename D::Bits* first;
   int64_t channel;
   int channels;
-  ROIPOOL_INLINE Vec<Sum> at(int64_t place) const {
+  ROIPOOL_INLINE Vec<Sum> at(int64_t place, int) const {
     Vec<Key> bits{};
     for (int c = 0; c < channels; ++c) bits[c] = first[place + c * channel];
     return (Vec<Sum>)D::widen(bits);
   }
+  MapPixels from(int64_t) const { return *this; }
 };
 
-template <class D, class Pixels>
+// Neighbouring bins read the same rows of pixels where a region is small. So each row is summed
+// along x once, for all bins of a row of bins, and these sums are then added up along y.
+inline constexpr int kRows = 16;        // whose sums are held
+inline constexpr int kReach = 4;        // rows back that are looked through for one that is there
+inline constexpr int64_t kAcross = 64;  // bins of a row done together
+
+// The rows of pixels of a region, in the order in which bins need them. Taps along y are made to
+// tell their row by its number. Bins that are not done together share none.
+template <class Sum>
+struct TapRows {
+  int64_t *begin, *at;  // of each bin: the first that is its own
+  int64_t count = 0;
+
+  template <class D>
+  TapRows(TapScratch<D>& scratch, TapList<Sum>& y, int64_t bins, int64_t together)
+      : begin(scratch.template take<int64_t>(bins + 1)),
+        at(reinterpret_cast<int64_t*>(scratch.next)) {
+    int64_t first = 0;
+    for (int64_t p = 0; p < bins; ++p) {
+      if (p % together == 0) first = count;
+      begin[p] = count;
+      Tap<Sum>* const taps = y.taps + y.begin[p];
+      for (int64_t i = 0; i < y.size[p]; ++i) {
+        int64_t row = count - kReach < first ? first : count - kReach;
+        while (row < count && at[row] != taps[i].at) ++row;
+        if (row == count) at[count++] = taps[i].at;
+        taps[i].at = row;
+      }
+    }
+    begin[bins] = count;
+    scratch.template take<int64_t>(count);
+  }
+};
+
+// So many blocks of channels at a time: they share the walk through the lists.
+template <class D, class Pixels, int Blocks>
 struct TapReader {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
   const Pixels pixels;
+  const TapList<Sum>&y, &x;
+  const TapRows<Sum>& rows;
+  Vec<Sum>* const row_sums;  // a ring of rows
+  const int64_t pitch;       // of its rows
+
+  ROIPOOL_INLINE Vec<Sum>* sums_of(int64_t row) const { return row_sums + row % kRows * pitch; }
+
+  // Sums so many rows along x, for bins [first, first + size) of each.
+  template <int Rows>
+  ROIPOOL_INLINE void sum_rows(int64_t row, int64_t first, int64_t size) const {
+    constexpr int n = Rows * Blocks;  // the sums of row i / Blocks, block i % Blocks
+    int64_t row_at[Rows];
+    Vec<Sum>* to[Rows];
+    repeat<Rows>([&](int r)
+                     ROIPOOL_BODY { row_at[r] = rows.at[row + r], to[r] = sums_of(row + r); });
+    for (int64_t j = 0; j < size; ++j) {
+      const Tap<Sum>* tap = x.bin(first + j);
+      const Tap<Sum>* const end = tap + (Pixels::kPadded ? x.width : x.size[first + j]);
+      Vec<Sum> sum[n]{};
+      if (Pixels::kPadded || tap != end) {
+        const auto pixel = [&](int i) ROIPOOL_BODY {
+          return pixels.at(row_at[i / Blocks] + tap->at, i % Blocks) * fill(tap->weight);
+        };
+        repeat<n>([&](int i) ROIPOOL_BODY { sum[i] = pixel(i); });
+        while (++tap < end) repeat<n>([&](int i) ROIPOOL_BODY { sum[i] += pixel(i); });
+      }
+      repeat<n>([&](int i) ROIPOOL_BODY { to[i / Blocks][j * Blocks + i % Blocks] = sum[i]; });
+    }
+  }
+
+  void sum_rows(int64_t row, int64_t end, int64_t first, int64_t size) const {
+    for (; end - row >= 4; row += 4) sum_rows<4>(row, first, size);
+    switch (end - row) {
+      case 3: return sum_rows<3>(row, first, size);
+      case 2: return sum_rows<2>(row, first, size);
+      case 1: return sum_rows<1>(row, first, size);
+    }
+  }
+
+  // Adds to the sums of consecutive bins what so many taps along y make of their rows' sums.
+  template <int Taps, bool First>
+  ROIPOOL_INLINE void add_rows(const Tap<Sum>* taps, int64_t size, Vec<Key>* sums,
+                               int64_t plane) const {
+    const Vec<Sum>* from[Taps];
+    Vec<Sum> weight[Taps];
+    repeat<Taps>([&](int t) ROIPOOL_BODY {
+      from[t] = sums_of(taps[t].at);
+      weight[t] = fill(taps[t].weight);
+    });
+    for (int64_t j = 0; j < size * Blocks; j += Blocks, ++sums)
+      repeat<Blocks>([&](int b) ROIPOOL_BODY {
+        Vec<Sum> sum = First ? Vec<Sum>{} : (Vec<Sum>)sums[b * plane];
+        repeat<Taps>([&](int t) ROIPOOL_BODY { sum += from[t][j + b] * weight[t]; });
+        sums[b * plane] = (Vec<Key>)sum;
+      });
+  }
+
+  void add_rows(const Tap<Sum>* taps, int64_t count, int64_t size, Vec<Key>* sums,
+                int64_t plane) const {
+    for (; count >= 4; count -= 4, taps += 4) add_rows<4, false>(taps, size, sums, plane);
+    switch (count) {
+      case 3: return add_rows<3, false>(taps, size, sums, plane);
+      case 2: return add_rows<2, false>(taps, size, sums, plane);
+      case 1: return add_rows<1, false>(taps, size, sums, plane);
+    }
+  }
+
+  // To sums that there are none of yet; returns how many taps it has taken.
+  int64_t begin_bins(const Tap<Sum>* taps, int64_t count, int64_t size, Vec<Key>* sums,
+                     int64_t plane) const {
+    switch (count) {
+      case 0: add_rows<0, true>(taps, size, sums, plane); return 0;
+      case 1: add_rows<1, true>(taps, size, sums, plane); return 1;
+      case 2: add_rows<2, true>(taps, size, sums, plane); return 2;
+      case 3: add_rows<3, true>(taps, size, sums, plane); return 3;
+      default: add_rows<4, true>(taps, size, sums, plane); return 4;
+    }
+  }
+
+  // A tile of bins, one block behind the other. Meanwhile the tile before is written.
+  template <class Writer>
+  void read(int64_t y0, int64_t y1, int64_t x0, int64_t across, Vec<Key>* sums,
+            Writer& writer) const {
+    const int64_t size = (y1 - y0) * across;
+    if (x.width == 0) {
+      for (int64_t i = 0; i < size * Blocks; ++i) sums[i] = Vec<Key>{};
+      return;
+    }
+    const Tap<Sum>* tap = y.bin(y0);
+    int64_t done = rows.begin[y0];
+    const int64_t end = rows.begin[y1];
+    bool begun = false;
+    for (int64_t p = y0; p < y1;) {
+      if (done < end) {
+        const int64_t next = end - done < kRows - kReach ? end : done + kRows - kReach;
+        sum_rows(done, next, x0, across);
+        done = next;
+      }
+      for (; p < y1; ++p, begun = false) {
+        const Tap<Sum>* const from = tap;
+        const Tap<Sum>* const bin_end = y.bin(p) + y.size[p];
+        while (tap < bin_end && tap->at < done) ++tap;
+        Vec<Key>* const to = sums + (p - y0) * across;
+        const int64_t taken = begun ? 0 : begin_bins(from, tap - from, across, to, size);
+        add_rows(from + taken, tap - from - taken, across, to, size);
+        writer.write(across);
+        begun = true;
+        if (tap < bin_end) break;
+      }
+    }
+  }
+};
+
+// All blocks of channels of the listed regions. A region's lists are made once for all of them.
+template <class D, class Pixels>
+struct TapRegionsReader {
+  using Sum = typename D::Sum;
+  using Key = typename D::Key;
+  using Bits = typename D::Bits;
+  static constexpr int n = kLanes<Sum>;
+  const Pixels pixels;
   const TapLine y_line, x_line;
   const int channels;
+  const TapRegions& regions;
+  const TapPooled& pooled;
+  const int64_t across = regions.x.count < kAcross ? regions.x.count : kAcross;
+  const int64_t down = regions.x.count > kAcross ? 1 : kTile / regions.x.count;
+  struct Sums {
+    Vec<Key> bins[2 * kTile];
+    Vec<Sum> rows[2 * kRows * kAcross];
+    Writer<D, Key, 2> writer;
+    explicit Sums(bool around_caches) : writer(around_caches) {}
+  };
 
-  // Adds to the sums of consecutive bins what they have in so many rows. Each row has a sum of its
-  // own: their additions do not wait for each other.
-  template <int Rows>
-  void add_rows(const Tap<Sum>* y, const TapList<Sum>& columns, int64_t first, int64_t bins,
-                Vec<Sum>* sums) const {
-    int64_t y_at[Rows];
-    Vec<Sum> y_weight[Rows];
-    repeat<Rows>([&](int r) ROIPOOL_BODY {
-      y_at[r] = y[r].at;
-      y_weight[r] = fill(y[r].weight);
-    });
-    for (int64_t j = 0; j < bins; ++j) {
-      const Tap<Sum>* x = columns.bin(first + j);
-      const Tap<Sum>* const end = x + (Pixels::kPadded ? columns.width : columns.size[first + j]);
-      if (!Pixels::kPadded && x == end) continue;
-      Vec<Sum> row[Rows];
-      Vec<Sum> weight = fill(x->weight);
-      repeat<Rows>([&](int r) ROIPOOL_BODY { row[r] = pixels.at(y_at[r] + x->at) * weight; });
-      while (++x < end) {
-        weight = fill(x->weight);
-        repeat<Rows>([&](int r) ROIPOOL_BODY { row[r] += pixels.at(y_at[r] + x->at) * weight; });
+  template <int Blocks>
+  void read(const TapList<Sum>& y, const TapList<Sum>& x, const TapRows<Sum>& rows, int block,
+            Bits* out, Sums& sums) const {
+    const TapReader<D, Pixels, Blocks> reader{pixels.from(block), y, x, rows, sums.rows,
+                                              across * Blocks};
+    out += block * n * pooled.steps.channel;
+    for (int64_t by = 0; by < regions.y.count; by += down)
+      for (int64_t bx = 0; bx < regions.x.count; bx += across) {
+        const int64_t y1 = by + down < regions.y.count ? by + down : regions.y.count;
+        const int64_t wide = regions.x.count - bx < across ? regions.x.count - bx : across;
+        const int64_t size = (y1 - by) * wide;
+        reader.read(by, y1, bx, wide, sums.bins, sums.writer);
+        for (int64_t i = 0; i < size * Blocks; ++i) sums.bins[i] = D::round(sums.bins[i]);
+        const int left = channels - block * n;
+        sums.writer.take(sums.bins, size, left < Blocks * n ? left : Blocks * n, pooled.steps, out);
+        out += size * pooled.steps.bin;
       }
-      Vec<Sum> sum = sums[j];
-      repeat<Rows>([&](int r) ROIPOOL_BODY { sum += row[r] * y_weight[r]; });
-      sums[j] = sum;
-    }
   }
 
-  // Bins [first, first + size) of a row of bins.
-  void read_bins(const TapList<Sum>& y, const TapList<Sum>& x, int64_t row, int64_t first,
-                 int64_t size, Vec<Sum>* sums) const {
-    for (int64_t j = 0; j < size; ++j) sums[j] = Vec<Sum>{};
-    if (x.width == 0) return;
-    const Tap<Sum>* tap = y.bin(row);
-    int64_t left = y.size[row];
-    for (; left >= 4; left -= 4, tap += 4) add_rows<4>(tap, x, first, size, sums);
-    switch (left) {
-      case 3: return add_rows<3>(tap, x, first, size, sums);
-      case 2: return add_rows<2>(tap, x, first, size, sums);
-      case 1: return add_rows<1>(tap, x, first, size, sums);
-    }
-  }
-
-  void read(const TapRegions& regions, const TapPooled& pooled, void* memory) const {
+  void read(void* memory) const {
     const ExactFloats exact;
-    const int64_t across = regions.x.count;
-    Vec<Sum> sums[kTile];
-    Vec<Key> values[kTile];
-    Writer<D, Key> writer(pooled.around_caches);
+    Sums sums(pooled.around_caches);
+    const int blocks = (channels + n - 1) / n;
     for (int64_t i = 0; i < regions.count; ++i) {
       const int64_t k = regions.list[i];
       TapScratch<D> scratch{static_cast<char*>(memory)};
-      const TapList<Sum> y(scratch, regions.y, k, y_line, false);
+      TapList<Sum> y(scratch, regions.y, k, y_line, false);
       const TapList<Sum> x(scratch, regions.x, k, x_line, Pixels::kPadded);
-      auto* out = static_cast<typename D::Bits*>(pooled.first) + k * pooled.region;
-      int64_t size = 0, run;
-      for (int64_t by = 0; by < regions.y.count; ++by)
-        for (int64_t bx = 0; bx < across; bx += run) {
-          run = across - bx < kTile - size ? across - bx : kTile - size;
-          read_bins(y, x, by, bx, run, sums + size);
-          size += run;
-          writer.write(run);
-          if (size < kTile && (by + 1 < regions.y.count || bx + run < across)) continue;
-          for (int64_t b = 0; b < size; ++b) values[b] = D::round((Vec<Key>)sums[b]);
-          writer.take(values, size, channels, pooled.steps, out);
-          out += size * pooled.steps.bin;
-          size = 0;
-        }
+      const TapRows<Sum> rows(scratch, y, regions.y.count, down);
+      auto* const out = static_cast<Bits*>(pooled.first) + k * pooled.region;
+      int block = 0;
+      for (; block + 2 <= blocks; block += 2) read<2>(y, x, rows, block, out, sums);
+      if (block < blocks) read<1>(y, x, rows, block, out, sums);
     }
+    sums.writer.finish();
+    if (pooled.around_caches) finish_streaming();
   }
 };
 
@@ -116,10 +254,10 @@ void read_taps(const TapBlock& block, const TapRegions& regions, const TapPooled
                void* scratch) {
   using Sum = typename D::Sum;
   const TapLines<Sum> lines(block.box);
-  const PackedPixels<D> pixels{static_cast<const Sum*>(block.pixels)};
-  TapReader<D, PackedPixels<D>>{pixels, lines.y, lines.x, block.channels}.read(regions, pooled,
-                                                                               scratch);
-  if (pooled.around_caches) finish_streaming();
+  const PackedPixels<D> pixels{static_cast<const Sum*>(block.pixels),
+                               tap_pixels(block.box) * kLanes<Sum>};
+  TapRegionsReader<D, PackedPixels<D>>{pixels, lines.y, lines.x, block.channels, regions, pooled}
+      .read(scratch);
 }
 
 template <class D>
@@ -128,8 +266,7 @@ void read_map_taps(const TapMap& map, int channels, const TapRegions& regions,
   const MapPixels<D> pixels{static_cast<const typename D::Bits*>(map.first), map.strides.channel,
                             channels};
   const TapLine y{0, map.height, map.strides.row}, x{0, map.width, map.strides.column};
-  TapReader<D, MapPixels<D>>{pixels, y, x, channels}.read(regions, pooled, scratch);
-  if (pooled.around_caches) finish_streaming();
+  TapRegionsReader<D, MapPixels<D>>{pixels, y, x, channels, regions, pooled}.read(scratch);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

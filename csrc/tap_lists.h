@@ -20,7 +20,7 @@ struct TapScratch {
   using Sum = typename D::Sum;
   static constexpr int64_t kBlocks = kTapGroup / kLanes<Sum>;  // weighed together
   static int64_t bytes(int64_t taps, int64_t bins) {
-    const int64_t lists = taps * int64_t(sizeof(Tap<Sum>)) + 2 * (bins + 1) * 8;
+    const int64_t lists = taps * (int64_t(sizeof(Tap<Sum>)) + 8) + 3 * (bins + 1) * 8;
     return bins * kBlocks * kBlockBytes + (lists + 63) / 64 * 64;
   }
 
