@@ -18,7 +18,8 @@ struct Tap {
 template <class D>
 struct TapScratch {
   using Sum = typename D::Sum;
-  static constexpr int64_t kBlocks = kTapGroup / kLanes<Sum>;  // weighed together
+  // Whose values are held together, to be weighed or to be added.
+  static constexpr int64_t kBlocks = kTapGroup > 2 * kLanes<Sum> ? kTapGroup / kLanes<Sum> : 2;
   static int64_t bytes(int64_t taps, int64_t bins) {
     const int64_t lists = taps * (int64_t(sizeof(Tap<Sum>)) + 8) + 3 * (bins + 1) * 8;
     return bins * kBlocks * kBlockBytes + (lists + 63) / 64 * 64;

@@ -30,7 +30,8 @@ struct TapRegions {
 inline int64_t tap_pitch(const Box& box) { return box.width() + 1; }
 inline int64_t tap_pixels(const Box& box) { return tap_pitch(box) * (box.height() + 1); }
 
-// A block of channels over a box of an image, packed: sums, or pixels widened to their type.
+// Blocks of channels over a box of an image, packed, one behind the other: sums, or pixels widened
+// to their type.
 struct TapBlock {
   void* pixels;
   Box box;
