@@ -304,5 +304,43 @@ def test_every_instruction_set(isa):
     assert json.loads(done.stdout) == digests()
 
 
+MEMORY = """if True:
+    import sys
+
+    from process_memory import forget_most_resident, most_resident, resident
+    from test_taps import Case, _core
+
+    case = Case("float32", 64, sizes=((1, 400, 400),), pooled=(7, 7), count=1000)
+    Case("float32", 3).run(sys.argv[1], 2)
+    run, before = _core.run, []
+
+    def measured(*args):
+        forget_most_resident()
+        before.append(resident())
+        return run(*args)
+
+    _core.run = measured
+    case.run(sys.argv[1], 2)
+    extra = most_resident() - before[-1]
+    print(extra / (case.maps[0].nbytes + case.pooled.nbytes))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident on Linux alone")
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_little_memory(kernel):
+    """A quarter of the maps and pooled values, and little beside it."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, kernel],
+        # Memory that was freed goes back to the system, else it would be taken unseen.
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+    )
+    assert float(done.stdout) < 0.3
+
+
 if __name__ == "__main__":
     print(json.dumps(digests()))
