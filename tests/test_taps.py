@@ -198,12 +198,26 @@ def test_layouts(dtype):
         {"sizes": ((0, 5, 5), (2, 5, 5), (0, 3, 4))},
         {"pooled": (1, 1)},
         {"pooled": (19, 23), "count": 2},
+        {"pooled": (2, 70), "count": 2},
+        {"pooled": (2, 3), "count": 3, "sizes": ((1, 40, 40),), "most": 30},
         {"pooled": (0, 2)},
     ],
     ids=str,
 )
 def test_empty_and_odd_shapes(shape):
     assert_as_defined(Case(np.float32, **shape))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
+def test_regions_that_reach_little(dtype):
+    case = Case(dtype, 35, sizes=((3, 9, 14),))
+    case.maps = [normal_maps(np.random.default_rng(1), (3, 35, 40, 50), dtype)]
+    for _, pixel, _ in (case.y, case.x):
+        pixel += 20
+    wanted = expected(case, "taps_add")[0]
+    assert (wanted[:, :, :20] == 0).all()
+    assert (wanted[0] != 0).any()
+    assert_same_bits(case.run("taps_add")[0], wanted)
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
