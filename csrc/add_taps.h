@@ -6,26 +6,49 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// Adds to so many rows what consecutive bins, whose values are given, have in them.
-template <int Rows, class Sum>
-void add_to_rows(const Tap<Sum>* y, const TapList<Sum>& columns, const Sum* value, int64_t bins,
-                 Sum* sums) {
+// Adds to so many rows what consecutive bins, whose values are given, have in them: of so many
+// blocks of channels, which share the walk through the lists.
+template <int Rows, int Blocks, class Sum>
+void add_to_rows(const Tap<Sum>* y, const TapList<Sum>& columns, const Sum* value,
+                 int64_t value_plane, int64_t bins, Sum* sums, int64_t plane) {
   constexpr int n = kLanes<Sum>;
   const Tap<Sum>* x = columns.taps;
-  int64_t y_at[Rows];
+  Sum* row[Rows];
   Vec<Sum> y_weight[Rows];
   repeat<Rows>([&](int r) ROIPOOL_BODY {
-    y_at[r] = y[r].at;
+    row[r] = sums + y[r].at;
     y_weight[r] = fill(y[r].weight);
   });
   for (int64_t j = 0; j < bins; ++j, value += n)
     for (const Tap<Sum>* const end = x + columns.width; x < end; ++x) {
-      const Vec<Sum> part = load(value) * x->weight;
-      repeat<Rows>([&](int r) ROIPOOL_BODY {
-        Sum* const cell = sums + y_at[r] + x->at;
-        store(cell, load(cell) + part * y_weight[r]);
+      const Vec<Sum> weight = fill(x->weight);
+      repeat<Blocks>([&](int b) ROIPOOL_BODY {
+        const Vec<Sum> part = load(value + b * value_plane) * weight;
+        repeat<Rows>([&](int r) ROIPOOL_BODY {
+          Sum* const cell = row[r] + b * plane + x->at;
+          store(cell, load(cell) + part * y_weight[r]);
+        });
       });
     }
+}
+
+// One region's values, bin by bin, block behind block.
+template <int Blocks, class Sum>
+void add_region(const TapList<Sum>& y, const TapList<Sum>& x, const TapRegions& regions,
+                const Sum* value, Sum* sums, int64_t plane) {
+  constexpr int n = kLanes<Sum>;
+  const int64_t across = regions.x.count, size = regions.bins() * n;
+  for (int64_t by = 0; by < regions.y.count; ++by, value += across * n) {
+    const Tap<Sum>* tap = y.bin(by);
+    int64_t left = y.size[by];
+    for (; left >= 4; left -= 4, tap += 4)
+      add_to_rows<4, Blocks>(tap, x, value, size, across, sums, plane);
+    switch (left) {
+      case 3: add_to_rows<3, Blocks>(tap, x, value, size, across, sums, plane); break;
+      case 2: add_to_rows<2, Blocks>(tap, x, value, size, across, sums, plane); break;
+      case 1: add_to_rows<1, Blocks>(tap, x, value, size, across, sums, plane); break;
+    }
+  }
 }
 
 template <class D>
@@ -36,29 +59,33 @@ void add_taps(const TapBlock& block, const TapRegions& regions, const TapPooled&
   const ExactFloats exact;
   const Box& box = block.box;
   const TapLines<Sum> lines(box);
-  Sum* const sums = static_cast<Sum*>(block.pixels);
-  const int64_t across = regions.x.count;
-  __builtin_memset(sums, 0, std::size_t(tap_pixels(box)) * kBlockBytes);
+  const int64_t plane = tap_pixels(box) * n, size = regions.bins() * n;
+  const int blocks = (block.channels + n - 1) / n;
+  __builtin_memset(block.pixels, 0, std::size_t(blocks * plane) * sizeof(Sum));
   for (int64_t next, i = next_inside(regions, 0, box); i < regions.count; i = next) {
     next = next_inside(regions, i + 1, box);
     ask_for_pooled<D>(pooled, regions, next, block.channels);
     const int64_t k = regions.list[i];
     TapScratch<D> scratch{static_cast<char*>(memory)};
-    Sum* value = scratch.template take<Sum>(regions.bins() * n);
+    Sum* const values = scratch.template take<Sum>(2 * size);
     const TapList<Sum> y(scratch, regions.y, k, lines.y, false);
     if (y.width == 0) continue;
     const TapList<Sum> x(scratch, regions.x, k, lines.x, true);
     if (x.width == 0) continue;
-    pack_pooled<D>(pooled, k, block.channels, regions.bins(), value);
-    for (int64_t by = 0; by < regions.y.count; ++by, value += across * n) {
-      const Tap<Sum>* tap = y.bin(by);
-      int64_t left = y.size[by];
-      for (; left >= 4; left -= 4, tap += 4) add_to_rows<4>(tap, x, value, across, sums);
-      switch (left) {
-        case 3: add_to_rows<3>(tap, x, value, across, sums); break;
-        case 2: add_to_rows<2>(tap, x, value, across, sums); break;
-        case 1: add_to_rows<1>(tap, x, value, across, sums); break;
+    for (int first = 0; first < blocks; first += 2) {
+      const int together = blocks - first < 2 ? 1 : 2;
+      for (int b = 0; b < together; ++b) {
+        const int left = block.channels - (first + b) * n;
+        TapPooled from = pooled;
+        from.first =
+            static_cast<typename D::Bits*>(pooled.first) + (first + b) * n * pooled.steps.channel;
+        pack_pooled<D>(from, k, left < n ? left : n, regions.bins(), values + b * size);
       }
+      Sum* const sums = static_cast<Sum*>(block.pixels) + first * plane;
+      if (together == 2)
+        add_region<2>(y, x, regions, values, sums, plane);
+      else
+        add_region<1>(y, x, regions, values, sums, plane);
     }
   }
 }

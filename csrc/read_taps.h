@@ -39,36 +39,7 @@ struct MapPixels {
 // Neighbouring bins read the same rows of pixels where a region is small. So each row is summed
 // along x once, for all bins of a row of bins, and these sums are then added up along y.
 inline constexpr int kRows = 16;        // whose sums are held
-inline constexpr int kReach = 4;        // rows back that are looked through for one that is there
 inline constexpr int64_t kAcross = 64;  // bins of a row done together
-
-// The rows of pixels of a region, in the order in which bins need them. Taps along y are made to
-// tell their row by its number. Bins that are not done together share none.
-template <class Sum>
-struct TapRows {
-  int64_t *begin, *at;  // of each bin: the first that is its own
-  int64_t count = 0;
-
-  template <class D>
-  TapRows(TapScratch<D>& scratch, TapList<Sum>& y, int64_t bins, int64_t together)
-      : begin(scratch.template take<int64_t>(bins + 1)),
-        at(reinterpret_cast<int64_t*>(scratch.next)) {
-    int64_t first = 0;
-    for (int64_t p = 0; p < bins; ++p) {
-      if (p % together == 0) first = count;
-      begin[p] = count;
-      Tap<Sum>* const taps = y.taps + y.begin[p];
-      for (int64_t i = 0; i < y.size[p]; ++i) {
-        int64_t row = count - kReach < first ? first : count - kReach;
-        while (row < count && at[row] != taps[i].at) ++row;
-        if (row == count) at[count++] = taps[i].at;
-        taps[i].at = row;
-      }
-    }
-    begin[bins] = count;
-    scratch.template take<int64_t>(count);
-  }
-};
 
 // So many blocks of channels at a time: they share the walk through the lists.
 template <class D, class Pixels, int Blocks>

@@ -18,7 +18,8 @@ struct Tap {
 template <class D>
 struct TapScratch {
   using Sum = typename D::Sum;
-  static constexpr int64_t kBlocks = kTapGroup / kLanes<Sum>;  // weighed together
+  // Whose values are held together, to be weighed or to be added.
+  static constexpr int64_t kBlocks = kTapGroup > 2 * kLanes<Sum> ? kTapGroup / kLanes<Sum> : 2;
   static int64_t bytes(int64_t taps, int64_t bins) {
     const int64_t lists = taps * (int64_t(sizeof(Tap<Sum>)) + 8) + 3 * (bins + 1) * 8;
     return bins * kBlocks * kBlockBytes + (lists + 63) / 64 * 64;
@@ -81,6 +82,36 @@ struct TapList {
   }
 
   const Tap<Sum>* bin(int64_t p) const { return taps + begin[p]; }
+};
+
+inline constexpr int kReach = 4;  // rows back that are looked through for one that is there
+
+// The rows of pixels of a region, in the order in which bins need them. Taps along y are made to
+// tell their row by its number. Bins that are not done together share none.
+template <class Sum>
+struct TapRows {
+  int64_t *begin, *at;  // of each bin: the first that is its own
+  int64_t count = 0;
+
+  template <class D>
+  TapRows(TapScratch<D>& scratch, TapList<Sum>& y, int64_t bins, int64_t together)
+      : begin(scratch.template take<int64_t>(bins + 1)),
+        at(reinterpret_cast<int64_t*>(scratch.next)) {
+    int64_t first = 0;
+    for (int64_t p = 0; p < bins; ++p) {
+      if (p % together == 0) first = count;
+      begin[p] = count;
+      Tap<Sum>* const taps = y.taps + y.begin[p];
+      for (int64_t i = 0; i < y.size[p]; ++i) {
+        int64_t row = count - kReach < first ? first : count - kReach;
+        while (row < count && at[row] != taps[i].at) ++row;
+        if (row == count) at[count++] = taps[i].at;
+        taps[i].at = row;
+      }
+    }
+    begin[bins] = count;
+    scratch.template take<int64_t>(count);
+  }
 };
 
 // The first of the regions listed from `i` on that reaches into a box.

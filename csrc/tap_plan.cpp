@@ -11,6 +11,7 @@ constexpr int64_t kCachedResult = 16 << 20;  // a larger one is written around t
 constexpr double kAloneCost = 1.5;  // of a pixel packed for one region, against a whole map's
 constexpr double kPackCost = 4, kBinCost = 8;
 constexpr double kWorkPerThread = 1e5;
+constexpr int64_t kMostTogether = 8;
 
 struct Reach {
   int64_t begin = INT64_MAX, end = 0, taps = 0, most = 0;
@@ -147,6 +148,13 @@ TapKernels tap_kernels_for(const TapCall& call) {
     kernels = narrower;
   }
   return kernels;
+}
+
+int64_t blocks_together(int64_t blocks, int64_t bytes, int64_t room, int threads) {
+  const int64_t cached = std::max<int64_t>(2, kOwnCache / 2 / bytes / 2 * 2);
+  const int64_t fitting = std::max<int64_t>(1, room / bytes / threads);
+  const int64_t shared = std::max<int64_t>(1, blocks / (2 * threads));
+  return std::min({kMostTogether, cached, fitting, shared});
 }
 
 void pack_taps(const TapCall& call, const TapKernels& kernels, int64_t image, const Box& box,

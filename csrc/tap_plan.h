@@ -66,6 +66,10 @@ int threads_for(const TapCall&, double work);
 // The instruction set whose blocks suit so many channels.
 TapKernels tap_kernels_for(const TapCall&);
 
+// Blocks of channels, of so many bytes each, that a task holds, so that each region's lists are
+// made once for them: as many as stay in a core's own cache, but two where there is room.
+int64_t blocks_together(int64_t blocks, int64_t bytes, int64_t room, int threads);
+
 // Packs a block of channels over a box of an image.
 void pack_taps(const TapCall&, const TapKernels&, int64_t image, const Box&, int64_t channel,
                void* to);

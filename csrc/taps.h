@@ -30,7 +30,8 @@ struct TapRegions {
 inline int64_t tap_pitch(const Box& box) { return box.width() + 1; }
 inline int64_t tap_pixels(const Box& box) { return tap_pitch(box) * (box.height() + 1); }
 
-// A block of channels over a box of an image, packed: sums, or pixels widened to their type.
+// Blocks of channels over a box of an image, packed, one behind the other: sums, or pixels widened
+// to their type.
 struct TapBlock {
   void* pixels;
   Box box;
@@ -62,11 +63,12 @@ struct TapKernels {
   void (*pack)(const void* from, const void* end, Strides, int channels, int64_t height,
                int64_t width, void* to);
 
-  // Both forms of reading a region's bins: from packed pixels and from the caller's map.
+  // Both forms of reading a region's bins: from packed pixels, of any number of blocks, and from
+  // the caller's map, of one.
   void (*read)(const TapBlock&, const TapRegions&, const TapPooled&, void* scratch);
   void (*read_map)(const TapMap&, int channels, const TapRegions&, const TapPooled&, void* scratch);
 
-  // Adds to the sums of the block's box what falls into it, region by region.
+  // Sums what falls into the box of any number of blocks, region by region.
   void (*add)(const TapBlock&, const TapRegions&, const TapPooled&, void* scratch);
 
   // Rounds the sums of a block and puts them where they belong; `first` is the box's first pixel.

@@ -1,6 +1,7 @@
 // Adds pooled values at their taps: a task sums a block of channels over a strip of an image, from
 // all regions that reach into it.
 #include <algorithm>
+#include <cstring>
 
 #include "tap_plan.h"
 #include "threads.h"
@@ -8,7 +9,29 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kStripBytes = kOwnCache / 4;
+constexpr int64_t kStripBytes = kOwnCache * 4;
+
+// A box of an image with the regions that may reach into it. Where they reach little of the image,
+// it is all that they reach, and the planes are zeroed around it.
+struct Strip : TapPiece {
+  bool few;
+};
+
+Box reached(const TapPlan& plan, const int64_t* list, int64_t count) {
+  Box all{INT64_MAX, INT64_MAX, 0, 0};
+  for (int64_t i = 0; i < count; ++i) {
+    const Box& box = plan.reach[list[i]];
+    if (box.area() == 0) continue;
+    all = {std::min(all.y0, box.y0), std::min(all.x0, box.x0), std::max(all.y1, box.y1),
+           std::max(all.x1, box.x1)};
+  }
+  return all.y1 == 0 ? Box{} : all;
+}
+
+void zero(const Map& map, int64_t channel, int64_t channels, int64_t bytes) {
+  for (int64_t c = channel; c < channel + channels; ++c)
+    std::memset(map.start + c * map.strides.channel * bytes, 0, std::size_t(map.plane() * bytes));
+}
 
 }  // namespace
 
@@ -21,39 +44,61 @@ bool taps_add_call(const Call& call) {
   const TapPlan plan = plan_taps(taps, by_image, {});
   const int64_t most_bytes = std::min(kStripBytes, taps.room() / taps.threads);
   const int64_t most_pixels = std::max<int64_t>(1, most_bytes / kernels.pixel_bytes);
-  std::vector<TapPiece> strips;
+  std::vector<Strip> strips;
   int64_t pixels = 0;
   double area = 0;
   for (int64_t image = 0; image < taps.maps.images(); ++image) {
     const Map map = taps.maps.at(image);
+    const int64_t* const list = by_image.list(image);
+    const int64_t count = by_image.count(image);
+    const Box all = reached(plan, list, count);
+    const bool planes = map.strides.column == 1 && map.strides.row == map.width;
+    if (planes && map.plane() > 0 && 2 * all.area() <= map.plane() && all.area() <= most_pixels) {
+      strips.push_back({{image, all, list, count}, true});
+      pixels = std::max(pixels, tap_pixels(all));
+      area += double(map.plane()) / 2;
+      continue;
+    }
     const int64_t width = std::min(map.width, most_pixels);
     const int64_t height = std::max<int64_t>(1, most_pixels / std::max<int64_t>(1, width));
     for (int64_t y = 0; y < map.height; y += height)
       for (int64_t x = 0; x < map.width; x += width) {
         const Box box{y, x, std::min(y + height, map.height), std::min(x + width, map.width)};
-        strips.push_back({image, box, by_image.list(image), by_image.count(image)});
+        strips.push_back({{image, box, list, count}, false});
         pixels = std::max(pixels, tap_pixels(box));
         area += double(box.area());
       }
   }
-  const int64_t tasks = int64_t(strips.size()) * blocks;
-  if (tasks == 0) return true;
-  const int threads =
-      int(std::min<int64_t>(threads_for(taps, (plan.work + 2 * area) * double(blocks)), tasks));
-  const int64_t block_bytes = bytes_of(pixels, kernels.pixel_bytes);
+  if (strips.empty() || blocks == 0) return true;
+  const int enough = threads_for(taps, (plan.work + 2 * area) * double(blocks));
+  const int64_t plane_bytes = bytes_of(pixels, kernels.pixel_bytes);
+  const int64_t together =
+      blocks_together(blocks, std::max<int64_t>(1, plane_bytes), taps.room(), enough);
+  const int64_t groups = ceil_div(blocks, together);
+  const int64_t tasks = int64_t(strips.size()) * groups;
+  const int threads = int(std::min<int64_t>(enough, tasks));
+  const int64_t block_bytes = bytes_of(plane_bytes, together);
   const int64_t bytes = block_bytes + kernels.scratch_bytes(plan.most_taps, taps.bins());
   const Workspace memory(bytes_of(bytes, threads));
   parallel_for(threads, tasks, [&](int64_t task, int worker) {
-    const TapPiece& strip = strips[task / blocks];
-    const int64_t channel = task % blocks * kernels.lanes;
-    const TapBlock block{memory.at(worker * bytes), strip.box,
-                         int(std::min<int64_t>(kernels.lanes, taps.channels - channel))};
-    kernels.add(block, taps.some(plan, strip), taps.pooled_from(channel),
-                memory.at(worker * bytes + block_bytes));
+    const Strip& strip = strips[task / groups];
+    const int64_t from = task % groups * together * kernels.lanes;
+    const TapBlock sums{memory.at(worker * bytes), strip.box,
+                        int(std::min(together * kernels.lanes, taps.channels - from))};
     const Map map = taps.maps.at(strip.image);
+    const int64_t itemsize = size_of(taps.dtype);
+    if (strip.few) zero(map, from, sums.channels, itemsize);
+    if (strip.box.area() == 0) return;
+    kernels.add(sums, taps.some(plan, strip), taps.pooled_from(from),
+                memory.at(worker * bytes + block_bytes));
     const Strides& s = map.strides;
-    const int64_t first = channel * s.channel + strip.box.y0 * s.row + strip.box.x0 * s.column;
-    kernels.put(block, map.start + first * size_of(taps.dtype), s, false);
+    const int64_t pixel = strip.box.y0 * s.row + strip.box.x0 * s.column;
+    const int64_t plane = tap_pixels(strip.box) * kernels.pixel_bytes;
+    for (int64_t c = 0; c < sums.channels; c += kernels.lanes) {
+      const TapBlock block{static_cast<char*>(sums.pixels) + c / kernels.lanes * plane, strip.box,
+                           int(std::min<int64_t>(kernels.lanes, sums.channels - c))};
+      kernels.put(block, map.start + ((from + c) * s.channel + pixel) * itemsize, s, false);
+    }
   });
   return true;
 }

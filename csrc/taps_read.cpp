@@ -7,21 +7,6 @@
 #include "threads.h"
 
 namespace roipool {
-namespace {
-
-constexpr int64_t kMostTogether = 8;
-
-// Blocks of channels that a task packs and reads, so that each region's lists are made once for
-// them: as many as stay in a core's own cache, but two where there is room.
-int64_t blocks_together(int64_t blocks, int64_t bytes, int64_t room, int threads) {
-  const int64_t cached = std::max<int64_t>(2, kOwnCache / 2 / bytes / 2 * 2);
-  const int64_t fitting = std::max<int64_t>(1, room / bytes / threads);
-  const int64_t shared = std::max<int64_t>(1, blocks / (2 * threads));
-  return std::min({kMostTogether, cached, fitting, shared});
-}
-
-}  // namespace
-
 bool taps_read_call(const Call& call) {
   const Array& pooled = *call.result(0);
   const TapCall taps = tap_call(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3);

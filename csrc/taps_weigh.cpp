@@ -10,7 +10,7 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kStripBytes = kOwnCache / 4;
+constexpr int64_t kStripBytes = kOwnCache * 4;
 
 class Weighing {
  public:

@@ -198,12 +198,26 @@ def test_layouts(dtype):
         {"sizes": ((0, 5, 5), (2, 5, 5), (0, 3, 4))},
         {"pooled": (1, 1)},
         {"pooled": (19, 23), "count": 2},
+        {"pooled": (2, 70), "count": 2},
+        {"pooled": (2, 3), "count": 3, "sizes": ((1, 40, 40),), "most": 30},
         {"pooled": (0, 2)},
     ],
     ids=str,
 )
 def test_empty_and_odd_shapes(shape):
     assert_as_defined(Case(np.float32, **shape))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
+def test_regions_that_reach_little(dtype):
+    case = Case(dtype, 35, sizes=((3, 9, 14),))
+    case.maps = [normal_maps(np.random.default_rng(1), (3, 35, 40, 50), dtype)]
+    for _, pixel, _ in (case.y, case.x):
+        pixel += 20
+    wanted = expected(case, "taps_add")[0]
+    assert (wanted[:, :, :20] == 0).all()
+    assert (wanted[0] != 0).any()
+    assert_same_bits(case.run("taps_add")[0], wanted)
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=IDS)
@@ -302,6 +316,44 @@ def test_every_instruction_set(isa):
         cwd=Path(__file__).parent,
     )
     assert json.loads(done.stdout) == digests()
+
+
+MEMORY = """if True:
+    import sys
+
+    from process_memory import forget_most_resident, most_resident, resident
+    from test_taps import Case, _core
+
+    case = Case("float32", 64, sizes=((1, 400, 400),), pooled=(7, 7), count=1000)
+    Case("float32", 3).run(sys.argv[1], 2)
+    run, before = _core.run, []
+
+    def measured(*args):
+        forget_most_resident()
+        before.append(resident())
+        return run(*args)
+
+    _core.run = measured
+    case.run(sys.argv[1], 2)
+    extra = most_resident() - before[-1]
+    print(extra / (case.maps[0].nbytes + case.pooled.nbytes))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident on Linux alone")
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_little_memory(kernel):
+    """A quarter of the maps and pooled values, and little beside it."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, kernel],
+        # Memory that was freed goes back to the system, else it would be taken unseen.
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+    )
+    assert float(done.stdout) < 0.3
 
 
 if __name__ == "__main__":
