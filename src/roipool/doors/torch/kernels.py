@@ -11,9 +11,12 @@ from roipool import _core, checks, descriptions, geometry, memory, native
 from roipool import rois as regions
 from roipool.checks import DTYPES
 from roipool.descriptions import Call
-from roipool.doors.torch.forms import FEATURES, Form
+from roipool.doors.torch.forms import FEATURES, ROIS, Form
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
+STORED = {  # NumPy has no bfloat16
+    dtype: np.dtype(np.int16 if dtype.itemsize == 2 else name) for dtype, name in NAMES.items()
+}
 Known = dict[str, Any]
 
 
@@ -68,8 +71,7 @@ def _results(form: Form, known: Known, empty: Callable[..., Tensor]) -> list[Any
     sizes: dict[str, int] = {}
     for arg in form.inputs:
         value = known[arg.name]
-        shape = (value[0] if arg.name == "data" else value).shape
-        sizes.update(zip(arg.axes, shape, strict=True))
+        sizes.update(zip(arg.axes, (value[0] if arg.name == "data" else value).shape))
     if "pooled_size" in known:
         sizes["h"], sizes["w"] = known["pooled_size"]
     results: list[Any] = []
@@ -102,11 +104,12 @@ def _empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool =
 
     So the layers before and behind expect it. What only derivatives read stays whole.
     """
-    stored = np.dtype(np.int16 if dtype.itemsize == 2 else NAMES[dtype])  # NumPy has no bfloat16
     if not whole and _channels_last(like):
-        lying = memory.empty((shape[0], *shape[2:], shape[1]), stored)
-        return torch.from_numpy(lying.transpose(0, 3, 1, 2)).view(dtype)
-    return torch.from_numpy(memory.empty(tuple(shape), stored)).view(dtype)
+        lying = memory.empty((shape[0], *shape[2:], shape[1]), STORED[dtype]).transpose(0, 3, 1, 2)
+    else:
+        lying = memory.empty(tuple(shape), STORED[dtype])
+    tensor = torch.from_numpy(lying)
+    return tensor.view(dtype) if dtype.itemsize == 2 else tensor
 
 
 def _fake_empty(
@@ -159,22 +162,18 @@ def _own(out: Tensor, others: list[Tensor]) -> None:
 def _fill(form: Form, known: Known, results: list[Any]) -> None:
     kernel = form.kernel
     inputs = _structure(form, known) if form.operator else {}
-    for arg in kernel.inputs:
-        name = arg.name
-        if name in inputs:
-            continue
+    for arg in form.inputs:
+        name, value = arg.name, known[arg.name]
         if name == "data":
-            inputs[name] = [_bits(maps) for maps in known[name]]
-        else:
-            value = known[name]
+            inputs[name] = list(map(_bits, value))
+        elif name != ROIS.name:
             lies = name in FEATURES and _channels_last(value)
             inputs[name] = _bits(value if lies else value.contiguous())
     filled: list[Any] = [
-        [_bits(tensor) for tensor in each] if isinstance(each, list) else _bits(each)
+        list(map(_bits, each)) if isinstance(each, list) else _bits(each)
         for each in results
         if each is not None
     ]
-    filled += [None] * (len(kernel.results) - len(filled))
     inside = native.run(kernel, NAMES[features_of(known).dtype], inputs, filled, _threads())
     if not inside:
         checks.refuse_argmax_outside(inside, shapes_of(known))
@@ -230,7 +229,8 @@ def _numbers(rois: Tensor) -> np.ndarray:
 
 def _bits(tensor: Tensor) -> np.ndarray:
     """The tensor's memory; half types as 16-bit integers, since NumPy has no bfloat16."""
-    tensor = tensor.detach()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
     return (tensor.view(torch.int16) if tensor.itemsize == 2 else tensor).numpy()
 
 
