@@ -29,8 +29,15 @@ def cpu(form: Form) -> Callable[..., Any]:
 
     def call(*values: Any) -> Any:
         known = form.known(values)
-        results = _results(form, known, _empty)
-        _fill(form, known, results)
+        arrays = _results(form, known, _empty)
+        _fill(form, known, arrays)
+        dtype = features_of(known).dtype
+        results = [
+            [_tensor(maps, dtype) for maps in array]
+            if isinstance(array, list)
+            else _tensor(array, dtype)
+            for array in arrays
+        ]
         return _returned(form, results)
 
     return call
@@ -57,8 +64,9 @@ def call_of(form: Form, known: Known) -> Call:
     """The options of a call."""
     size = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
     flat = known["spatial_scale"]
-    more = [known[option.name] for option in form.operator.options] if form.operator else ()
-    return Call(tuple(size), tuple(zip(flat[::2], flat[1::2], strict=True)), tuple(more))
+    more = form.operator.options if form.operator else ()
+    scales = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return Call(tuple(size), scales, tuple([known[option.name] for option in more]))
 
 
 def features_of(known: Known) -> Tensor:
@@ -66,15 +74,17 @@ def features_of(known: Known) -> Tensor:
     return known["data"][0] if "data" in known else known["pooled"]
 
 
-def _results(form: Form, known: Known, empty: Callable[..., Tensor]) -> list[Any]:
+def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
     like = features_of(known)
-    sizes: dict[str, int] = {}
-    for arg in form.inputs:
-        value = known[arg.name]
-        sizes.update(zip(arg.axes, (value[0] if arg.name == "data" else value).shape))
-    if "pooled_size" in known:
-        sizes["h"], sizes["w"] = known["pooled_size"]
     results: list[Any] = []
+    sizes: dict[str, int] = {}
+    if form.results[0].axes != "NCHW":
+        for arg in form.inputs:
+            value = known[arg.name]
+            shape = (value[0] if arg.name == "data" else value).shape
+            sizes.update(zip(arg.axes, shape, strict=True))
+        if "pooled_size" in known:
+            sizes["h"], sizes["w"] = known["pooled_size"]
     for arg in form.results:
         if arg.axes == "NCHW":
             results.append([empty(shape, like.dtype, like) for shape in shapes_of(known)])
@@ -99,17 +109,23 @@ def position_dtype(maps: Iterable[Tensor]) -> torch.dtype:
     return dtype
 
 
-def _empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False) -> Tensor:
+def _empty(
+    shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False
+) -> np.ndarray:
     """Memory for a result: contiguous, or channels-last where the tensor it is like is.
 
     So the layers before and behind expect it. What only derivatives read stays whole.
     """
     if not whole and _channels_last(like):
-        lying = memory.empty((shape[0], *shape[2:], shape[1]), STORED[dtype]).transpose(0, 3, 1, 2)
-    else:
-        lying = memory.empty(tuple(shape), STORED[dtype])
-    tensor = torch.from_numpy(lying)
-    return tensor.view(dtype) if dtype.itemsize == 2 else tensor
+        lying = memory.empty((shape[0], *shape[2:], shape[1]), STORED[dtype])
+        return lying.transpose(0, 3, 1, 2)
+    return memory.empty(tuple(shape), STORED[dtype])
+
+
+def _tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Of a result's memory; half types, features' alone, are stored as integers."""
+    tensor = torch.from_numpy(array)
+    return tensor.view(dtype) if array.itemsize == 2 else tensor
 
 
 def _fake_empty(
@@ -144,7 +160,12 @@ def _fill_memory(form: Form, values: Sequence[Any]) -> None:
     for result in (t for each in results for t in _each(each)):
         _own(result, others)
         others.append(result)
-    _fill(form, known, results)
+    filled = [
+        list(map(_bits, result)) if isinstance(result, list) else _bits(result)
+        for result in results
+        if result is not None
+    ]
+    _fill(form, known, filled)
 
 
 def _each(value: Any) -> list[Tensor]:
@@ -160,7 +181,6 @@ def _own(out: Tensor, others: list[Tensor]) -> None:
 
 
 def _fill(form: Form, known: Known, results: list[Any]) -> None:
-    kernel = form.kernel
     inputs = _structure(form, known) if form.operator else {}
     for arg in form.inputs:
         name, value = arg.name, known[arg.name]
@@ -169,12 +189,8 @@ def _fill(form: Form, known: Known, results: list[Any]) -> None:
         elif name != ROIS.name:
             lies = name in FEATURES and _channels_last(value)
             inputs[name] = _bits(value if lies else value.contiguous())
-    filled: list[Any] = [
-        list(map(_bits, each)) if isinstance(each, list) else _bits(each)
-        for each in results
-        if each is not None
-    ]
-    inside = native.run(kernel, NAMES[features_of(known).dtype], inputs, filled, _threads())
+    name = NAMES[features_of(known).dtype]
+    inside = native.run(form.kernel, name, inputs, results, _threads())
     if not inside:
         checks.refuse_argmax_outside(inside, shapes_of(known))
 
@@ -223,7 +239,7 @@ def _named(form: Form, slopes: Any) -> dict[str, Any]:
 
 
 def _numbers(rois: Tensor) -> np.ndarray:
-    numbers = rois.detach()
+    numbers = rois.detach() if rois.requires_grad else rois
     return (numbers.float() if rois.dtype == torch.bfloat16 else numbers).numpy()
 
 
