@@ -27,11 +27,9 @@ from roipool.doors.torch.moving import through_weights
 
 def is_differentiated(value: Any) -> bool:
     """Whether a derivative of either mode may follow."""
-    if isinstance(value, list):
-        return any(map(is_differentiated, value))
     if not isinstance(value, Tensor):
-        return False
-    if torch.is_grad_enabled() and value.requires_grad:
+        return isinstance(value, list) and any(map(is_differentiated, value))
+    if value.requires_grad and torch.is_grad_enabled():
         return True
     # Of forward_ad itself, which looks first for modes and levels, and at a fifth of its cost; and
     # it doesn't know of the level that a compiled graph enters.
