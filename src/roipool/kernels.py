@@ -19,8 +19,8 @@ class Arg(NamedTuple):
     """An array. Its axes have a letter each, and equal letters are equal sizes.
 
     N images of C channels, H rows and W columns; K regions of h by w bins; Y and X taps along y
-    and x of all bins. Feature maps, NCHW, may come as a list of arrays whose images are counted
-    through: then N, H and W are those of each array.
+    and x of all bins; a tap belongs to one bin of one region. Feature maps, NCHW, may come as a
+    list of arrays whose images are counted through: then N, H and W are those of each array.
 
     Attributes:
         name: As in the kernel's formula.

@@ -17,7 +17,7 @@ from jax import lax
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import mlir
-from jax.sharding import PartitionSpec
+from jax.sharding import PartitionSpec, SingleDeviceSharding
 
 from roipool import _core
 from roipool.descriptions import shapes
@@ -35,7 +35,7 @@ def bind(kernel: Kernel, known: Mapping[str, Any], maps: Shapes = (), results: i
 
     `maps` are the shapes of the arrays of feature maps, needed where these are the result.
     """
-    if DATA.name in {arg.name for arg in kernel.inputs}:
+    if DATA in kernel.inputs:
         maps = tuple(tuple(array.shape) for array in known[DATA.name])
     results = results or len(kernel.results)
     operands = _aligned(*flat(kernel, known))
@@ -131,11 +131,21 @@ def _aligned(*operands: Any) -> list[Any]:
     """Operands as XLA may be given them together: whole on every device of a mesh, or, inside
     jax.shard_map, all different on each device if one of them is.
     """
+    if all(map(_lies_on_one_device, operands)):
+        return list(operands)
     operands = tuple(map(_whole, operands))
     axes = [_varying(jax.typeof(operand)) for operand in operands]
     missing = [tuple(frozenset().union(*axes) - known) for known in axes]
     pairs = zip(operands, missing, strict=True)
     return [lax.pcast(operand, more, to="varying") if more else operand for operand, more in pairs]
+
+
+def _lies_on_one_device(operand: Any) -> bool:
+    """Whether it is known to, without the type that JAX makes of it, which takes long."""
+    if isinstance(operand, np.ndarray):
+        return True
+    traced = isinstance(operand, jax.core.Tracer)
+    return not traced and isinstance(operand.sharding, SingleDeviceSharding)
 
 
 def _whole(operand: Any) -> Any:

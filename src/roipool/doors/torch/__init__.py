@@ -23,7 +23,7 @@ from roipool.doors.torch.operators import register
 def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     maps = _as_maps(data, operator)
-    rows = _as_rows(rois, sum(each.shape[0] for each in maps))
+    rows = _as_rows(rois, sum([each.shape[0] for each in maps]))
     several = checks.is_several(data)
     taken = (maps if several else maps[0], rows)
     scales = [side for pair in call.scales for side in pair]

@@ -27,14 +27,13 @@ from roipool.doors.torch.moving import through_weights
 
 def is_differentiated(value: Any) -> bool:
     """Whether a derivative of either mode may follow."""
-    if isinstance(value, list):
-        return any(map(is_differentiated, value))
     if not isinstance(value, Tensor):
-        return False
-    if torch.is_grad_enabled() and value.requires_grad:
+        return isinstance(value, list) and any(map(is_differentiated, value))
+    if value.requires_grad and torch.is_grad_enabled():
         return True
-    # The level is named because forward_ad doesn't know of the one that a compiled graph enters.
-    return forward_ad.unpack_dual(value, level=0).tangent is not None
+    # Of forward_ad itself, which looks first for modes and levels, and at a fifth of its cost; and
+    # it doesn't know of the level that a compiled graph enters.
+    return torch._unpack_dual(value, level=0)[1] is not None
 
 
 def kernel(form: Form) -> Callable[..., Any]:
@@ -89,7 +88,8 @@ class _Linear(_SingleLevelFunction):
             ctx.static["pooled_size"] = known["pooled"].shape[2:]
         ctx.results = [(result.shape, result.dtype) for result in output]
         if len(form.results) > 1:  # what was found
-            known |= {arg.name: found for arg, found in zip(form.results, output, strict=True)}
+            for arg, found in zip(form.results, output, strict=True):
+                known[arg.name] = found
         # Of the only input that is asked for the value is not needed.
         factors = ctx.linear.transposes if len(ctx.linear.transposes) == 1 else wanted
         only = factors if len(factors) == 1 else ()
@@ -103,14 +103,17 @@ class _Linear(_SingleLevelFunction):
     def backward(ctx: Any, *grads: Any) -> Any:
         known, result = _known_again(ctx), ctx.linear.results[0]
         several = result.axes == "NCHW"
-        given = any(grad is not None for grad in (grads if several else grads[:1]))
-        cotangents = _filled(ctx, grads if several else grads[:1], ctx.results, known)
+        cotangents = grads if several else grads[:1]
+        missing = sum([grad is None for grad in cotangents])
+        given = missing < len(cotangents)
+        if missing or several:
+            cotangents = _filled(ctx, cotangents, ctx.results, known)
         known[result.name] = cotangents if several else cotangents[0]
         needed = ctx.needs_input_grad[3:]
         gradients: list[Any] = []
         for arg in ctx.form.inputs:
             length = len(needed) - len(ctx.form.inputs) + 1 if arg.name == "data" else 1
-            asked = any(needed[len(gradients) : len(gradients) + length])
+            asked = True in needed[len(gradients) : len(gradients) + length]
             if asked and given and arg.name in ctx.linear.transposes:
                 gradients += each(called(ctx.linear.transposes[arg.name], known))
             elif asked and arg.name == "rois":
@@ -146,21 +149,23 @@ def _primal(value: Any) -> Any:
 
 def _named(form: Form, tensors: Sequence[Any]) -> Known:
     """Tensors by the names of the form's inputs, feature maps again in a list."""
-    named, left = {}, iter(tensors)
-    for arg in form.inputs:
-        maps = 1 + len(tensors) - len(form.inputs)
-        named[arg.name] = [*itertools.islice(left, maps)] if arg.name == "data" else next(left)
-    return named
+    left, maps = iter(tensors), 1 + len(tensors) - len(form.inputs)
+    return {
+        arg.name: [*itertools.islice(left, maps)] if arg.name == "data" else next(left)
+        for arg in form.inputs
+    }
 
 
 def _known_again(ctx: Any) -> Known:
     """What was saved, by name. Asked for once: torch.utils.checkpoint allows no second look."""
-    tensors = iter(ctx.saved_tensors)
-    maps = len(ctx.static.get("data_shape", ())) // 4
-    return ctx.static | {
-        name: [*itertools.islice(tensors, maps)] if name == "data" else next(tensors)
-        for name in ctx.saved
-    }
+    tensors, known = ctx.saved_tensors, dict(ctx.static)
+    if "data" not in ctx.saved:
+        known.update(zip(ctx.saved, tensors, strict=True))
+        return known
+    left, maps = iter(tensors), len(known["data_shape"]) // 4
+    for name in ctx.saved:
+        known[name] = [*itertools.islice(left, maps)] if name == "data" else next(left)
+    return known
 
 
 def _maps(ctx: Any, tangents: Sequence[Any]) -> list[tuple[Sequence[int], torch.dtype]]:

@@ -83,9 +83,8 @@ class Form:
                 takes.append(f"{self._type(arg, mark)} {_RESULTS.get(arg.name, arg.name)}")
             return f"{self.name}({', '.join(takes)}) -> ()"
         gives = ", ".join(map(self._type, self.results))
-        return f"{self.name}({', '.join(takes)}) -> " + (
-            gives if len(self.results) == 1 else f"({gives})"
-        )
+        gives = gives if len(self.results) == 1 else f"({gives})"
+        return f"{self.name}({', '.join(takes)}) -> {gives}"
 
     def _type(self, arg: Arg, mark: str = "") -> str:
         return f"Tensor{mark}" + "[]" * (self.several and arg.axes == "NCHW")
@@ -152,10 +151,8 @@ def _of_regions(operator: Operator, overload: str, several: bool) -> list[Form]:
             (saving, operator.forward, len(operator.forward.results), saving, gather, transposes),
             (gather, operator.linear, 1, gather, gather, transposes),
         ]
-    ways.append(
-        (f"{name}_backward", operator.backward, 1, *[f"{name}_backward"] * 2,
-         {POOLED.name: gather + overload})
-    )  # fmt: skip
+    own = f"{name}_backward"
+    ways.append((own, operator.backward, 1, own, own, {POOLED.name: gather + overload}))
     return [
         Form(
             of + overload,
@@ -179,15 +176,13 @@ def _into_memory(operator: Operator, overload: str, several: bool) -> list[Form]
         (operator.name, operator.forward),
         (f"{operator.name}_backward", operator.backward),
     ):
-        static = _static(operator, kernel, several)
-        static = {
-            word: kind for word, kind in static.items() if not word.endswith(("size", "shape"))
-        }
+        sized = _static(operator, kernel, several).items()  # as the memory tells
+        static = {word: kind for word, kind in sized if not word.endswith(("size", "shape"))}
         inputs = (*_features(operator, kernel), ROIS)
+        name += f"_out{overload}"
         forms.append(
-            Form(f"{name}_out{overload}", kernel, inputs, kernel.results, static, several, operator,
-                 out=True)
-        )  # fmt: skip
+            Form(name, kernel, inputs, kernel.results, static, several, operator, out=True)
+        )
     return forms
 
 
@@ -231,16 +226,8 @@ def _structure(operator: Operator) -> Form:
     static |= {option.name: option.kind for option in operator.options}
     static |= {"dtype": "ScalarType", "traced": "bool"}
     results = (*_structure_of(operator, kernel), *slopes)
-    return Form(
-        f"{operator.name}_structure",
-        kernel,
-        (ROIS,),
-        results,
-        static,
-        True,
-        operator,
-        structure=True,
-    )
+    name = f"{operator.name}_structure"
+    return Form(name, kernel, (ROIS,), results, static, True, operator, structure=True)
 
 
 def forms_of_kernels() -> list[Form]:

@@ -11,9 +11,12 @@ from roipool import _core, checks, descriptions, geometry, memory, native
 from roipool import rois as regions
 from roipool.checks import DTYPES
 from roipool.descriptions import Call
-from roipool.doors.torch.forms import FEATURES, Form
+from roipool.doors.torch.forms import FEATURES, ROIS, Form
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
+STORED = {  # NumPy has no bfloat16
+    dtype: np.dtype(np.int16 if dtype.itemsize == 2 else name) for dtype, name in NAMES.items()
+}
 Known = dict[str, Any]
 
 
@@ -26,8 +29,15 @@ def cpu(form: Form) -> Callable[..., Any]:
 
     def call(*values: Any) -> Any:
         known = form.known(values)
-        results = _results(form, known, _empty)
-        _fill(form, known, results)
+        arrays = _results(form, known, _empty)
+        _fill(form, known, arrays)
+        dtype = features_of(known).dtype
+        results = [
+            [_tensor(maps, dtype) for maps in array]
+            if isinstance(array, list)
+            else _tensor(array, dtype)
+            for array in arrays
+        ]
         return _returned(form, results)
 
     return call
@@ -54,8 +64,9 @@ def call_of(form: Form, known: Known) -> Call:
     """The options of a call."""
     size = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
     flat = known["spatial_scale"]
-    more = [known[option.name] for option in form.operator.options] if form.operator else ()
-    return Call(tuple(size), tuple(zip(flat[::2], flat[1::2], strict=True)), tuple(more))
+    more = form.operator.options if form.operator else ()
+    scales = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return Call(tuple(size), scales, tuple([known[option.name] for option in more]))
 
 
 def features_of(known: Known) -> Tensor:
@@ -63,16 +74,17 @@ def features_of(known: Known) -> Tensor:
     return known["data"][0] if "data" in known else known["pooled"]
 
 
-def _results(form: Form, known: Known, empty: Callable[..., Tensor]) -> list[Any]:
+def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
     like = features_of(known)
-    sizes: dict[str, int] = {}
-    for arg in form.inputs:
-        value = known[arg.name]
-        shape = (value[0] if arg.name == "data" else value).shape
-        sizes.update(zip(arg.axes, shape, strict=True))
-    if "pooled_size" in known:
-        sizes["h"], sizes["w"] = known["pooled_size"]
     results: list[Any] = []
+    sizes: dict[str, int] = {}
+    if form.results[0].axes != "NCHW":
+        for arg in form.inputs:
+            value = known[arg.name]
+            shape = (value[0] if arg.name == "data" else value).shape
+            sizes.update(zip(arg.axes, shape, strict=True))
+        if "pooled_size" in known:
+            sizes["h"], sizes["w"] = known["pooled_size"]
     for arg in form.results:
         if arg.axes == "NCHW":
             results.append([empty(shape, like.dtype, like) for shape in shapes_of(known)])
@@ -97,16 +109,23 @@ def position_dtype(maps: Iterable[Tensor]) -> torch.dtype:
     return dtype
 
 
-def _empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False) -> Tensor:
+def _empty(
+    shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False
+) -> np.ndarray:
     """Memory for a result: contiguous, or channels-last where the tensor it is like is.
 
     So the layers before and behind expect it. What only derivatives read stays whole.
     """
-    stored = np.dtype(np.int16 if dtype.itemsize == 2 else NAMES[dtype])  # NumPy has no bfloat16
     if not whole and _channels_last(like):
-        lying = memory.empty((shape[0], *shape[2:], shape[1]), stored)
-        return torch.from_numpy(lying.transpose(0, 3, 1, 2)).view(dtype)
-    return torch.from_numpy(memory.empty(tuple(shape), stored)).view(dtype)
+        lying = memory.empty((shape[0], *shape[2:], shape[1]), STORED[dtype])
+        return lying.transpose(0, 3, 1, 2)
+    return memory.empty(tuple(shape), STORED[dtype])
+
+
+def _tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Of a result's memory; half types, features' alone, are stored as integers."""
+    tensor = torch.from_numpy(array)
+    return tensor.view(dtype) if array.itemsize == 2 else tensor
 
 
 def _fake_empty(
@@ -141,7 +160,12 @@ def _fill_memory(form: Form, values: Sequence[Any]) -> None:
     for result in (t for each in results for t in _each(each)):
         _own(result, others)
         others.append(result)
-    _fill(form, known, results)
+    filled = [
+        list(map(_bits, result)) if isinstance(result, list) else _bits(result)
+        for result in results
+        if result is not None
+    ]
+    _fill(form, known, filled)
 
 
 def _each(value: Any) -> list[Tensor]:
@@ -157,25 +181,16 @@ def _own(out: Tensor, others: list[Tensor]) -> None:
 
 
 def _fill(form: Form, known: Known, results: list[Any]) -> None:
-    kernel = form.kernel
     inputs = _structure(form, known) if form.operator else {}
-    for arg in kernel.inputs:
-        name = arg.name
-        if name in inputs:
-            continue
+    for arg in form.inputs:
+        name, value = arg.name, known[arg.name]
         if name == "data":
-            inputs[name] = [_bits(maps) for maps in known[name]]
-        else:
-            value = known[name]
+            inputs[name] = list(map(_bits, value))
+        elif name != ROIS.name:
             lies = name in FEATURES and _channels_last(value)
             inputs[name] = _bits(value if lies else value.contiguous())
-    filled: list[Any] = [
-        [_bits(tensor) for tensor in each] if isinstance(each, list) else _bits(each)
-        for each in results
-        if each is not None
-    ]
-    filled += [None] * (len(kernel.results) - len(filled))
-    inside = native.run(kernel, NAMES[features_of(known).dtype], inputs, filled, _threads())
+    name = NAMES[features_of(known).dtype]
+    inside = native.run(form.kernel, name, inputs, results, _threads())
     if not inside:
         checks.refuse_argmax_outside(inside, shapes_of(known))
 
@@ -224,13 +239,14 @@ def _named(form: Form, slopes: Any) -> dict[str, Any]:
 
 
 def _numbers(rois: Tensor) -> np.ndarray:
-    numbers = rois.detach()
+    numbers = rois.detach() if rois.requires_grad else rois
     return (numbers.float() if rois.dtype == torch.bfloat16 else numbers).numpy()
 
 
 def _bits(tensor: Tensor) -> np.ndarray:
     """The tensor's memory; half types as 16-bit integers, since NumPy has no bfloat16."""
-    tensor = tensor.detach()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
     return (tensor.view(torch.int16) if tensor.itemsize == 2 else tensor).numpy()
 
 
