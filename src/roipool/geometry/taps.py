@@ -77,7 +77,9 @@ def align_taps(
         pixels.append(xp.reshape(pixel, (-1,)))
         weights.append(xp.reshape(weight, (-1,)))
         slopes.append(xp.reshape(xp.stack(moving, axis=-1), (-1, 2)))
-    return Taps(image, *weights, ranges[0], pixels[0], ranges[1], pixels[1]), Slopes(*slopes)
+    (y_weight, x_weight), (y_taps, x_taps), (y_pixel, x_pixel) = weights, ranges, pixels
+    taps = Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel)
+    return taps, Slopes(*slopes)
 
 
 def _ranges(xp: Any, pixel: Array) -> Array:

@@ -103,7 +103,7 @@ class _Linear(_SingleLevelFunction):
     def backward(ctx: Any, *grads: Any) -> Any:
         known, result = _known_again(ctx), ctx.linear.results[0]
         several = result.axes == "NCHW"
-        cotangents = grads if several else grads[:1]
+        cotangents: Sequence[Any] = grads if several else grads[:1]
         missing = sum([grad is None for grad in cotangents])
         given = missing < len(cotangents)
         if missing or several:
