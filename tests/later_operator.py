@@ -11,10 +11,6 @@ def _taps(xp, rois, extent, size, dtype, aligned, **more):
     return geometry.align_taps(xp, rois, extent, size, dtype, **how, **more)
 
 
-def _without_twin(*arguments, **more):
-    return None, False
-
-
 @contextmanager
 def centre():
     """One sample in the middle of each bin: roi_align with a sampling_ratio of 1."""
@@ -25,8 +21,6 @@ def centre():
     )
     options = (Option("aligned", "bool", bool),)
     try:
-        yield described(
-            Operator("centre", "taps_read", _taps, _without_twin, known.dtypes, options, node)
-        )
+        yield described(Operator("centre", "taps_read", _taps, None, known.dtypes, options, node))
     finally:
         del OPERATORS["centre"]

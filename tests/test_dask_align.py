@@ -315,17 +315,13 @@ def _halved(xp, rois, maps, size, dtype, ratio, *, traced=False):
     return found._replace(y_weight=weight), geometry.Slopes(slope, slopes.x)
 
 
-def _no_twin(*_, **__):
-    return None, False
-
-
 @pytest.fixture
 def made_up():
     """Operators of known parts, one of each kind."""
     align = OPERATORS["roi_align"]
     kinds = [
-        Operator("grown", "max", _grown, _no_twin, OPERATORS["roi_pool"].dtypes),
-        Operator("halved", "taps_read", _halved, _no_twin, align.dtypes, align.options[:1]),
+        Operator("grown", "max", _grown, None, OPERATORS["roi_pool"].dtypes),
+        Operator("halved", "taps_read", _halved, None, align.dtypes, align.options[:1]),
     ]
     yield [described(each) for each in kinds]
     for each in kinds:

@@ -179,7 +179,7 @@ def test_an_operator_made_of_known_parts(monkeypatch):
         ROI_ALIGN._replace(
             name="larger",
             structure=structure,
-            twin=lambda *_, **__: (None, False),
+            twin=None,
             options=(descriptions.Option("times", "int", int),),
             onnx=None,
         )

@@ -73,9 +73,9 @@ class Operator(NamedTuple):
         structure: (xp, rois, maps, pooled_size, data_dtype, *more, traced=False) to what the kernel
             takes beside the features, and how the weights in it move with the regions, or None.
         twin: (rows, maps, pooled_size, data_dtype, *more, moving=False) to the same by the native
-            core, of rows that can be looked at, or None where it cannot say; and whether every row
-            is a region. How weights move it says where `moving`, and what only moves is left out
-            elsewhere.
+            core, of rows that can be looked at; and whether every row is a region. How weights move
+            it says where `moving`, and what only moves is left out elsewhere. None where there is
+            none: the array text then serves NumPy too.
         dtypes: The names of those that features may have.
         options: Beside the pooled size and the scales.
         onnx: The node that computes it, if there is one.
@@ -85,7 +85,7 @@ class Operator(NamedTuple):
     name: str
     kernel: str
     structure: Callable[..., tuple[Any, geometry.Slopes | None]]
-    twin: Callable[..., tuple[tuple[Any, geometry.Slopes | None] | None, bool]]
+    twin: Callable[..., tuple[tuple[Any, geometry.Slopes | None], bool]] | None
     dtypes: tuple[str, ...]
     options: tuple[Option, ...] = ()
     onnx: OnnxNode | None = None

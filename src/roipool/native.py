@@ -61,12 +61,11 @@ def _structure(
     # Half types have the arithmetic of float32, and NumPy need not know them.
     dtype = np.float64 if data_dtype == "float64" else np.float32
     given = maps, call.pooled_size, dtype, *call.more
-    found, all_known = None, False
-    if rows.dtype == np.float32 or rows.dtype == np.float64:
+    if operator.twin and (rows.dtype == np.float32 or rows.dtype == np.float64):
         found, all_known = operator.twin(rows, *given, moving=moving)
-    if found is None:
+    else:
         with np.errstate(all="ignore"):  # told by name below
-            found = operator.structure(np, rows, *given)
+            found, all_known = operator.structure(np, rows, *given), False
     if refuse and not all_known:
         image = found[0].image
         rois.refuse_batch_indices(rows, image, sum(maps.images), first)
