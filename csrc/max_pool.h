@@ -9,7 +9,7 @@ namespace roipool {
 
 struct Isa;
 
-// Regions as geometry.py gives them: image (K,), −1 for a row that is no region; y_bins
+// Regions as geometry gives them: image (K,), −1 for a row that is no region; y_bins
 // (K, pooled_h, 2) and x_bins (K, pooled_w, 2), ends exclusive, inside the image's map.
 struct Edges {
   int64_t count;

@@ -1,6 +1,6 @@
 """The kernels of the core as data: all that a door must know to call one and to differentiate it.
 
-A kernel reduces over structures (see geometry.py) and never sees a region. Those that are linear
+A kernel reduces over structures (see geometry) and never sees a region. Those that are linear
 are the partial derivatives of a multilinear form:
 
     max     Σ pooled · data[argmax]                          max_read, max_add
