@@ -26,6 +26,11 @@ def is_several(data: Any) -> bool:
     )
 
 
+def several(data: Any) -> int | None:
+    """How many arrays of feature maps these are; None of a single one."""
+    return len(data) if is_several(data) else None
+
+
 def pooled_size(value: Any) -> tuple[int, int]:
     """Two sides, of one number or two."""
     try:

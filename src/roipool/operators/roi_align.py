@@ -167,7 +167,7 @@ def roi_align(
     call = ROI_ALIGN.call(
         pooled_size,
         spatial_scale,
-        len(data) if checks.is_several(data) else None,
+        checks.several(data),
         sampling_ratio=sampling_ratio,
         aligned=aligned,
     )
@@ -275,7 +275,7 @@ def roi_align_backward_rois(
     call = ROI_ALIGN.call(
         checks.pooled_size_of(grad),
         spatial_scale,
-        len(data) if checks.is_several(data) else None,
+        checks.several(data),
         sampling_ratio=sampling_ratio,
         aligned=aligned,
     )

@@ -168,7 +168,7 @@ def roi_pool(
         array([[[[ 7.,  9.],
                  [19., 21.]]]], dtype=float32)
     """
-    call = ROI_POOL.call(pooled_size, spatial_scale, len(data) if checks.is_several(data) else None)
+    call = ROI_POOL.call(pooled_size, spatial_scale, checks.several(data))
     return door_of(data).pool(ROI_POOL, data, rois, call, bool(return_argmax), out)
 
 

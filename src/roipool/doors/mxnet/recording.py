@@ -81,7 +81,7 @@ def _record(inputs: Sequence[NDArray], result: NDArray, backward: Backward) -> N
         try:
             arrays = [NDArray(ctypes.cast(handles[i], NDArrayHandle)) for i in range(1 + count)]
             _fill(backward, arrays, [REQUESTS[requests[i]] for i in range(count)])
-        except Exception:
+        except Exception:  # no exception can cross a callback of C: MXNet is told by the answer
             print(f"Error in a derivative of roipool's: {traceback.format_exc()}")
             return False
         return True
