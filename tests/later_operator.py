@@ -21,6 +21,8 @@ def centre():
     )
     options = (Option("aligned", "bool", bool),)
     try:
-        yield described(Operator("centre", "taps_read", _taps, None, known.dtypes, options, node))
+        yield described(
+            Operator("centre", "taps_read", _taps, known.dtypes, options=options, onnx=node)
+        )
     finally:
         del OPERATORS["centre"]

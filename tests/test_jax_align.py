@@ -179,7 +179,7 @@ def test_an_operator_made_of_known_parts(monkeypatch):
         ROI_ALIGN._replace(
             name="larger",
             structure=structure,
-            twin=None,
+            twin="",
             options=(descriptions.Option("times", "int", int),),
             onnx=None,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import roipool
-from roipool import _core
+from roipool import _core, geometry, native
 from roipool.descriptions import OPERATORS
 from roipool.kernels import KERNELS
 
@@ -161,11 +161,19 @@ def test_the_definition_and_the_geometry_stand_alone():
 def test_importing_loads_numpy_and_nothing_else():
     code = (
         "import sys, numpy; before = set(sys.modules); import roipool; "
-        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before}))"
+        "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    loaded = set(done.stdout.split()) - set(sys.stdlib_module_names)
-    assert {name for name in loaded if not name.startswith("_")} == {"roipool"}
+    loaded = done.stdout.split()
+    packages = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
+    assert {name for name in packages if not name.startswith("_")} == {"roipool"}
+    # What only a call needs is imported by its door.
+    assert not {"roipool.geometry", "roipool.native", "roipool.rois"} & set(loaded)
+
+
+def test_native_geometry_has_the_name_of_its_text():
+    assert all(callable(getattr(geometry, name)) for name in native.TWINS)
+    assert {operator.twin for operator in OPERATORS.values()} <= {"", *native.TWINS}
 
 
 def test_the_stub_tells_what_the_core_has():

@@ -8,7 +8,7 @@ the regions it is the kernel's with respect to the structure's weights, where th
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from roipool import checks, geometry
+from roipool import checks
 from roipool.kernels import KERNELS, Kernel
 
 
@@ -72,10 +72,8 @@ class Operator(NamedTuple):
         kernel: The name of the kernel that reduces.
         structure: (xp, rois, maps, pooled_size, data_dtype, *more, traced=False) to what the kernel
             takes beside the features, and how the weights in it move with the regions, or None.
-        twin: (rows, maps, pooled_size, data_dtype, *more, moving=False) to the same by the native
-            core, of rows that can be looked at; and whether every row is a region. How weights move
-            it says where `moving`, and what only moves is left out elsewhere. None where there is
-            none: the array text then serves NumPy too.
+        twin: The name of the same in native code (see native.py), for rows that can be looked at;
+            "" where there is none: the array text then serves NumPy too.
         dtypes: The names of those that features may have.
         options: Beside the pooled size and the scales.
         onnx: The node that computes it, if there is one.
@@ -84,9 +82,9 @@ class Operator(NamedTuple):
 
     name: str
     kernel: str
-    structure: Callable[..., tuple[Any, geometry.Slopes | None]]
-    twin: Callable[..., tuple[tuple[Any, geometry.Slopes | None], bool]] | None
+    structure: Callable[..., tuple[Any, Any]]
     dtypes: tuple[str, ...]
+    twin: str = ""
     options: tuple[Option, ...] = ()
     onnx: OnnxNode | None = None
     oldest: bool = False

@@ -3,7 +3,7 @@
 What a row becomes is geometry's alone to say; what is neither region nor padding is refused here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def _structure(
     dtype = np.float64 if data_dtype == "float64" else np.float32
     given = maps, call.pooled_size, dtype, *call.more
     if operator.twin and (rows.dtype == np.float32 or rows.dtype == np.float64):
-        found, all_known = operator.twin(rows, *given, moving=moving)
+        found, all_known = TWINS[operator.twin](rows, *given, moving=moving)
     else:
         with np.errstate(all="ignore"):  # told by name below
             found, all_known = operator.structure(np, rows, *given), False
@@ -132,6 +132,15 @@ def taps(
     found = geometry.Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel)
     slopes = geometry.Slopes(*(part.reshape(-1, 2) for part in parts[2::3])) if moving else None
     return (found, slopes), all_known
+
+
+# Text of geometry's in native code: (rows, maps, pooled_size, data_dtype, *more, moving=False) to
+# the same, and whether every row is a region. How weights move is said where `moving`, and what
+# only moves is left out elsewhere.
+TWINS: dict[str, Callable[..., tuple[tuple[Any, geometry.Slopes | None], bool]]] = {
+    "max_bins": bins,
+    "align_taps": taps,
+}
 
 
 def _of_bins(count: int, pooled_size: tuple[int, int]) -> tuple[np.ndarray, ...]:

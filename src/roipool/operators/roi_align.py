@@ -1,14 +1,20 @@
 """Mean of interpolated samples in a region's bins: Mask R-CNN's RoIAlign."""
 
-from collections.abc import Sequence
-from typing import Any, overload
+from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, Any, overload
 
-from roipool import checks, geometry, native
-from roipool.arrays import Array, Nested, Scale
+from roipool import checks
 from roipool.descriptions import Call, OnnxNode, Operator, Option, described
 from roipool.doors import door_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from roipool import geometry
+    from roipool.arrays import Array, Nested, Scale
 
 
 def _taps(
@@ -22,6 +28,8 @@ def _taps(
     *,
     traced: bool = False,
 ) -> tuple[geometry.Taps, geometry.Slopes]:
+    from roipool import geometry  # a door has: importing roipool need not
+
     return geometry.align_taps(
         xp,
         rois,
@@ -51,7 +59,7 @@ ROI_ALIGN = described(
         "roi_align",
         kernel="taps_read",
         structure=_taps,
-        twin=native.taps,
+        twin="align_taps",
         dtypes=checks.FLOATS,
         options=(
             Option("sampling_ratio", "int", checks.sampling_ratio),

@@ -1,19 +1,27 @@
 """Max pooling over a region's bins: MXNet's ROIPooling."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, overload
+from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from roipool import checks, geometry, native
-from roipool.arrays import Array, Nested, Scale
+from roipool import checks
 from roipool.descriptions import Call, OnnxNode, Operator, described
 from roipool.doors import door_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from roipool import geometry
+    from roipool.arrays import Array, Nested, Scale
 
 
 def _bins(
     xp: Any, rois: Any, maps: geometry.Maps, size: tuple[int, int], dtype: Any, **_: Any
 ) -> tuple[geometry.Bins, None]:
+    from roipool import geometry  # a door has: importing roipool need not
+
     return geometry.max_bins(xp, rois, maps, size, dtype), None
 
 
@@ -26,7 +34,7 @@ ROI_POOL = described(
         "roi_pool",
         kernel="max",
         structure=_bins,
-        twin=native.bins,
+        twin="max_bins",
         dtypes=checks.DTYPES,
         onnx=OnnxNode(
             "MaxRoiPool",
