@@ -15,6 +15,7 @@ constexpr Kernel kKernels[] = {
     {"taps_add", taps_add_call, -1},
     {"taps_weigh_y", taps_weigh_y_call, 1},
     {"taps_weigh_x", taps_weigh_x_call, 1},
+    {"taps_weigh", taps_weigh_call, 1},
 };
 
 constexpr std::pair<std::string_view, DType> kDTypes[] = {

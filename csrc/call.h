@@ -66,5 +66,6 @@ bool taps_read_call(const Call&);
 bool taps_add_call(const Call&);
 bool taps_weigh_y_call(const Call&);
 bool taps_weigh_x_call(const Call&);
+bool taps_weigh_call(const Call&);
 
 }  // namespace roipool

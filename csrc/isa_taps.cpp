@@ -8,8 +8,9 @@ namespace roipool::ROIPOOL_ISA {
 template <class D>
 TapKernels tap_kernels_of() {
   using Sum = typename D::Sum;
-  return {kLanes<Sum>, kBlockBytes, pack_pixels<D>, read_taps<D>,        read_map_taps<D>,
-          add_taps<D>, put_sums<D>, weigh_taps<D>,  TapScratch<D>::bytes};
+  return {
+      kLanes<Sum>, kBlockBytes, pack_pixels<D>, read_taps<D>,         read_map_taps<D>,
+      add_taps<D>, put_sums<D>, weigh_taps<D>,  TapScratch<D>::bytes, TapRegionsWeigher<D>::bytes};
 }
 
 TapKernels tap_kernels(DType dtype) {

@@ -1,23 +1,10 @@
 // Weighted sums of pixels: along x inside a row, then along y.
 #pragma once
 
+#include "row_sums.h"
 #include "store.h"
-#include "tap_lists.h"
 
 namespace roipool::ROIPOOL_ISA {
-
-// Pixels as packed: planes of blocks of channels one behind the other.
-template <class D>
-struct PackedPixels {
-  using Sum = typename D::Sum;
-  static constexpr bool kPadded = true;
-  const Sum* first;
-  int64_t plane;
-  ROIPOOL_INLINE Vec<Sum> at(int64_t place, int block) const {
-    return load(first + block * plane + place);
-  }
-  PackedPixels from(int64_t block) const { return {first + block * plane, plane}; }
-};
 
 // Pixels as they lie in the caller's map, taken channel by channel; of padding there is none.
 template <class D>
@@ -36,55 +23,16 @@ struct MapPixels {
   MapPixels from(int64_t) const { return *this; }
 };
 
-// Neighbouring bins read the same rows of pixels where a region is small. So each row is summed
-// along x once, for all bins of a row of bins, and these sums are then added up along y.
-inline constexpr int kRows = 16;        // whose sums are held
 inline constexpr int64_t kAcross = 64;  // bins of a row done together
 
-// So many blocks of channels at a time: they share the walk through the lists.
+// The sums of rows, added up along y.
 template <class D, class Pixels, int Blocks>
 struct TapReader {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
-  const Pixels pixels;
-  const TapList<Sum>&y, &x;
-  const TapRows<Sum>& rows;
-  Vec<Sum>* const row_sums;  // a ring of rows
-  const int64_t pitch;       // of its rows
-
-  ROIPOOL_INLINE Vec<Sum>* sums_of(int64_t row) const { return row_sums + row % kRows * pitch; }
-
-  // Sums so many rows along x, for bins [first, first + size) of each.
-  template <int Rows>
-  ROIPOOL_INLINE void sum_rows(int64_t row, int64_t first, int64_t size) const {
-    constexpr int n = Rows * Blocks;  // the sums of row i / Blocks, block i % Blocks
-    int64_t row_at[Rows];
-    Vec<Sum>* to[Rows];
-    repeat<Rows>([&](int r)
-                     ROIPOOL_BODY { row_at[r] = rows.at[row + r], to[r] = sums_of(row + r); });
-    for (int64_t j = 0; j < size; ++j) {
-      const Tap<Sum>* tap = x.bin(first + j);
-      const Tap<Sum>* const end = tap + (Pixels::kPadded ? x.width : x.size[first + j]);
-      Vec<Sum> sum[n]{};
-      if (Pixels::kPadded || tap != end) {
-        const auto pixel = [&](int i) ROIPOOL_BODY {
-          return pixels.at(row_at[i / Blocks] + tap->at, i % Blocks) * fill(tap->weight);
-        };
-        repeat<n>([&](int i) ROIPOOL_BODY { sum[i] = pixel(i); });
-        while (++tap < end) repeat<n>([&](int i) ROIPOOL_BODY { sum[i] += pixel(i); });
-      }
-      repeat<n>([&](int i) ROIPOOL_BODY { to[i / Blocks][j * Blocks + i % Blocks] = sum[i]; });
-    }
-  }
-
-  void sum_rows(int64_t row, int64_t end, int64_t first, int64_t size) const {
-    for (; end - row >= 4; row += 4) sum_rows<4>(row, first, size);
-    switch (end - row) {
-      case 3: return sum_rows<3>(row, first, size);
-      case 2: return sum_rows<2>(row, first, size);
-      case 1: return sum_rows<1>(row, first, size);
-    }
-  }
+  const RowSums<D, Pixels, Blocks> row_sums;
+  const TapList<Sum>& y;
+  const TapRows& rows;
 
   // Adds to the sums of consecutive bins what so many taps along y make of their rows' sums.
   template <int Taps, bool First>
@@ -93,7 +41,7 @@ struct TapReader {
     const Vec<Sum>* from[Taps];
     Vec<Sum> weight[Taps];
     repeat<Taps>([&](int t) ROIPOOL_BODY {
-      from[t] = sums_of(taps[t].at);
+      from[t] = row_sums.of(taps[t].at);
       weight[t] = fill(taps[t].weight);
     });
     for (int64_t j = 0; j < size * Blocks; j += Blocks, ++sums)
@@ -131,7 +79,7 @@ struct TapReader {
   void read(int64_t y0, int64_t y1, int64_t x0, int64_t across, Vec<Key>* sums,
             Writer& writer) const {
     const int64_t size = (y1 - y0) * across;
-    if (x.width == 0) {
+    if (row_sums.x.width == 0) {
       for (int64_t i = 0; i < size * Blocks; ++i) sums[i] = Vec<Key>{};
       return;
     }
@@ -142,7 +90,7 @@ struct TapReader {
     for (int64_t p = y0; p < y1;) {
       if (done < end) {
         const int64_t next = end - done < kRows - kReach ? end : done + kRows - kReach;
-        sum_rows(done, next, x0, across);
+        row_sums.sum(done, next, x0, across);
         done = next;
       }
       for (; p < y1; ++p, begun = false) {
@@ -182,10 +130,10 @@ struct TapRegionsReader {
   };
 
   template <int Blocks>
-  void read(const TapList<Sum>& y, const TapList<Sum>& x, const TapRows<Sum>& rows, int block,
-            Bits* out, Sums& sums) const {
-    const TapReader<D, Pixels, Blocks> reader{pixels.from(block), y, x, rows, sums.rows,
-                                              across * Blocks};
+  void read(const TapList<Sum>& y, const TapList<Sum>& x, const TapRows& rows, int block, Bits* out,
+            Sums& sums) const {
+    const TapReader<D, Pixels, Blocks> reader{
+        {pixels.from(block), x, rows.at, sums.rows, across * Blocks}, y, rows};
     out += block * n * pooled.steps.channel;
     for (int64_t by = 0; by < regions.y.count; by += down)
       for (int64_t bx = 0; bx < regions.x.count; bx += across) {
@@ -209,7 +157,7 @@ struct TapRegionsReader {
       TapScratch<D> scratch{static_cast<char*>(memory)};
       TapList<Sum> y(scratch, regions.y, k, y_line, false);
       const TapList<Sum> x(scratch, regions.x, k, x_line, Pixels::kPadded);
-      const TapRows<Sum> rows(scratch, y, regions.y.count, down);
+      const TapRows rows(scratch, y, regions.y.count, down);
       auto* const out = static_cast<Bits*>(pooled.first) + k * pooled.region;
       int block = 0;
       for (; block + 2 <= blocks; block += 2) read<2>(y, x, rows, block, out, sums);

@@ -41,7 +41,8 @@ struct TapLine {
 };
 
 // The taps of one region along an axis. Where padded, each bin has as many as the largest: what is
-// left reads the padding with weight 0, so that a loop's end can be foreseen.
+// left reads the padding with weight 0, so that a loop's end can be foreseen. Without weights there
+// is none.
 template <class Sum>
 struct TapList {
   Tap<Sum>* taps;
@@ -60,7 +61,7 @@ struct TapList {
       begin[p] = count;
       for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
         const int64_t pixel = pixels[s] - line.origin;
-        const Sum weight = weights[s];
+        const Sum weight = weights ? weights[s] : 0;
         if (weight != 0 && uint64_t(pixel) < uint64_t(line.length))
           taps[count++] = {pixel * line.pitch, weight};
       }
@@ -88,20 +89,19 @@ inline constexpr int kReach = 4;  // rows back that are looked through for one t
 
 // The rows of pixels of a region, in the order in which bins need them. Taps along y are made to
 // tell their row by its number. Bins that are not done together share none.
-template <class Sum>
 struct TapRows {
   int64_t *begin, *at;  // of each bin: the first that is its own
   int64_t count = 0;
 
-  template <class D>
-  TapRows(TapScratch<D>& scratch, TapList<Sum>& y, int64_t bins, int64_t together)
+  template <class D, class List>
+  TapRows(TapScratch<D>& scratch, List& y, int64_t bins, int64_t together)
       : begin(scratch.template take<int64_t>(bins + 1)),
         at(reinterpret_cast<int64_t*>(scratch.next)) {
     int64_t first = 0;
     for (int64_t p = 0; p < bins; ++p) {
       if (p % together == 0) first = count;
       begin[p] = count;
-      Tap<Sum>* const taps = y.taps + y.begin[p];
+      auto* const taps = y.taps + y.begin[p];
       for (int64_t i = 0; i < y.size[p]; ++i) {
         int64_t row = count - kReach < first ? first : count - kReach;
         while (row < count && at[row] != taps[i].at) ++row;
@@ -148,12 +148,15 @@ void pack_pixels(const void* from, const void* end, Strides strides, int channel
   __builtin_memset(row, 0, std::size_t(pixels + kBlockBytes));
 }
 
-// The same of one region's pooled values.
+// The same of one region's pooled values. Its channels lie side by side, each too short for a
+// processor to foresee the next: what is asked for lies a kilobyte or two ahead.
+inline constexpr int64_t kAhead = 1536;
 template <class D>
 void pack_pooled(const TapPooled& pooled, int64_t k, int channels, int64_t bins, void* to) {
   const auto* const from = static_cast<const typename D::Bits*>(pooled.first) + k * pooled.region;
   const Strides strides{0, pooled.steps.channel, 0, pooled.steps.bin};
-  pack<D, typename D::Key>(from, pooled.end, strides, channels, 1, bins, to);
+  constexpr int64_t ahead = kAhead / int64_t(sizeof(typename D::Bits));
+  Packer<D, typename D::Key>(from, pooled.end, strides, channels, 1, bins, to, ahead).pack();
 }
 
 // Asks for the pooled values that are needed next, where they lie side by side: processors foresee
@@ -161,7 +164,7 @@ void pack_pooled(const TapPooled& pooled, int64_t k, int channels, int64_t bins,
 template <class D>
 void ask_for_pooled(const TapPooled& pooled, const TapRegions& regions, int64_t i, int channels) {
   if (i >= regions.count || pooled.steps.bin != 1) return;
-  constexpr int64_t kLine = 64, kFirst = 32 * kLine, bytes = sizeof(typename D::Bits);
+  constexpr int64_t kLine = 64, kFirst = 24 * kLine, bytes = sizeof(typename D::Bits);
   const char* const from =
       static_cast<const char*>(pooled.first) + regions.list[i] * pooled.region * bytes;
   const int64_t size = channels * pooled.steps.channel * bytes;

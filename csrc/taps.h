@@ -54,6 +54,13 @@ struct TapPooled {
   bool around_caches;  // too large to be read from a cache afterwards
 };
 
+// Where the sums of taps along y and along x go, null where they are not wanted: in a list as long
+// as that of all taps, for each group of kTapGroup channels one, `group` elements apart.
+struct TapSums {
+  void *y, *x;
+  int64_t group;
+};
+
 // `scratch` is memory of the thread: scratch_bytes(most taps of a region, its bins).
 struct TapKernels {
   int lanes;  // channels per block
@@ -74,12 +81,13 @@ struct TapKernels {
   // Rounds the sums of a block and puts them where they belong; `first` is the box's first pixel.
   void (*put)(const TapBlock&, void* first, Strides, bool around_caches);
 
-  // For kTapGroup channels from several blocks, one behind the other: of every tap along y, or
-  // along x, the sum over channels and over the other axis's bins; in `sums` as in the list.
-  void (*weigh)(const TapBlock&, const TapRegions&, const TapPooled&, bool along_y, void* sums,
+  // From blocks of whole groups of channels: of every tap inside the box the sum over a group's
+  // channels and over the other axis's bins.
+  void (*weigh)(const TapBlock&, const TapRegions&, const TapPooled&, const TapSums&,
                 void* scratch);
 
   int64_t (*scratch_bytes)(int64_t taps, int64_t bins);
+  int64_t (*weigh_bytes)(int64_t taps, int64_t down, int64_t across);  // of scratch
 };
 
 // Channels whose products are summed lane by lane, whatever the width of a register.

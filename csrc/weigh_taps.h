@@ -1,122 +1,339 @@
 // What each tap's weight is multiplied by: the derivative by the weights.
 #pragma once
 
-#include "tap_lists.h"
+#include "row_sums.h"
 
 namespace roipool::ROIPOOL_ISA {
 
-template <class T, int N, int... I>
-ROIPOOL_INLINE Vec<T, N / 2> add_halves(Vec<T, N> v, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(v, v, I...) + __builtin_shufflevector(v, v, (N / 2 + I)...);
+// The sums over the lanes of n vectors of n lanes, side by side: in each the upper half is added to
+// the lower, and so on. Every round makes one vector of two. While halves are longer than the lanes
+// of a register they stand one behind the other, then inside each of these.
+template <class T>
+struct LaneSums {
+  static constexpr int n = kLanes<T>, kPart = kLaneBytes / int(sizeof(T));
+
+  // Where in the pair of vectors the element is that a round, of parts of so many lanes, puts at a
+  // place: of the lower half; the upper half lies as far behind as it is long.
+  static constexpr int source(int place, int part) {
+    const int around = part > kPart ? n : kPart, begin = place / around * around;
+    const int known = around / part, number = place % around / (part / 2);
+    return (number < known ? 0 : n) + begin + number % known * part + place % (part / 2);
+  }
+
+  // Which vector's sum stands at a place in the end.
+  static constexpr int vector_at(int place) {
+    int vector = 0;
+    for (int part = 2, count = 1; part <= n; part *= 2, count *= 2) {
+      const int from = source(place, part);
+      vector += from / n * count;
+      place = from % n;
+    }
+    return vector;
+  }
+
+  static constexpr int place_of(int vector) {
+    int place = 0;
+    while (vector_at(place) != vector) ++place;
+    return place;
+  }
+
+  template <int Part, int... I>
+  static ROIPOOL_INLINE Vec<T> join(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(a, b, source(I, Part)...) +
+           __builtin_shufflevector(a, b, (source(I, Part) + Part / 2)...);
+  }
+
+  template <int... I>
+  static ROIPOOL_INLINE Vec<T> in_order(Vec<T> v, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(v, v, place_of(I)...);
+  }
+
+  template <int Part = n>
+  static ROIPOOL_INLINE Vec<T> of(Vec<T>* v) {
+    constexpr auto places = std::make_integer_sequence<int, n>{};
+    repeat<Part / 2>([&](int i) ROIPOOL_BODY { v[i] = join<Part>(v[i], v[i + Part / 2], places); });
+    if constexpr (Part > 2)
+      return of<Part / 2>(v);
+    else
+      return in_order(v[0], places);
+  }
+};
+
+// The taps of one region along an axis whose sums are wanted, those without a weight among them.
+struct WeighedTap {
+  int64_t at;     // as of Tap
+  int64_t place;  // in the list of all taps
+};
+
+struct WeighedTaps {
+  WeighedTap* taps;
+  int64_t *size, *begin;  // of each bin
+  int64_t count = 0;
+
+  template <class D>
+  WeighedTaps(TapScratch<D>& scratch, const TapAxis& axis, int64_t k, const TapLine line)
+      : size(scratch.template take<int64_t>(axis.count)),
+        begin(scratch.template take<int64_t>(axis.count)) {
+    const int32_t* const bins = axis.bins + k * axis.count * 2;
+    taps = reinterpret_cast<WeighedTap*>(scratch.next);
+    for (int64_t p = 0; p < axis.count; ++p) {
+      begin[p] = count;
+      for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
+        const int64_t pixel = axis.pixel[s] - line.origin;
+        if (uint64_t(pixel) < uint64_t(line.length)) taps[count++] = {pixel * line.pitch, s};
+      }
+      size[p] = count - begin[p];
+    }
+    scratch.template take<WeighedTap>(count);
+  }
+};
+
+// Calls body(std::integral_constant<int, count>), count being from 1 to Most.
+template <int Most, class Body>
+ROIPOOL_INLINE void exactly(int64_t count, const Body& body) {
+  if constexpr (Most > 1)
+    if (count < Most) return exactly<Most - 1>(count, body);
+  body(std::integral_constant<int, Most>{});
 }
 
-// The sum of all lanes: the upper half is added to the lower, and so on.
-template <class T, int N>
-ROIPOOL_INLINE T sum_of_lanes(Vec<T, N> v) {
-  if constexpr (N == 2)
-    return v[0] + v[1];
-  else
-    return sum_of_lanes<T, N / 2>(add_halves<T, N>(v, std::make_integer_sequence<int, N / 2>{}));
+inline int64_t taps_in(const TapAxis& axis, int64_t k) {
+  const int32_t* const bins = axis.bins + k * axis.count * 2;
+  int64_t count = 0;
+  for (int64_t p = 0; p < axis.count; ++p) count += bins[2 * p + 1] - bins[2 * p];
+  return count;
 }
 
+// One region, of kTapGroup channels. Along y each tap is multiplied by its row of pixels, summed
+// along x, times the pooled values of its bin. Along x it is multiplied by its column of pixels
+// times the pooled values, spread over the rows; so either way a row that several bins read is
+// walked through once.
 template <class D>
 struct TapWeigher {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
   static constexpr int n = kLanes<Sum>, kBlocks = kTapGroup / n;
-  const TapBlock& block;
-  const Sum* const pixels = static_cast<const Sum*>(block.pixels);
-  const int64_t plane = tap_pixels(block.box) * n, bin_count;
-  Vec<Key> is_channel[kBlocks];
+  static constexpr int kTogether = kBlocks < 8 ? 8 / kBlocks : 1;  // taps
+  const PackedPixels<D> pixels;
+  const int64_t down, across;
+  const Sum* const pooled;  // a vector of channels per bin, block behind block
+  Vec<Sum>* const rows;     // kRows rows, of `across` bins of all blocks
+  Vec<Sum>* const totals;   // of every tap along y, or of all blocks of those along x
+  const int channels;       // of the group, or more
 
-  TapWeigher(const TapBlock& block, int64_t bins) : block(block), bin_count(bins) {
-    for (int b = 0; b < kBlocks; ++b)
-      for (int c = 0; c < n; ++c) is_channel[b][c] = b * n + c < block.channels ? -1 : 0;
+  ROIPOOL_INLINE Vec<Sum> value(int64_t bin, int block) const {
+    return load(pooled + (block * down * across + bin) * n);
   }
 
-  // Of so many taps, `at` their pixels' distances along the one axis. Values are those of a row,
-  // or a column, of bins along the other, `next` apart.
+  // Of a tap's vectors of all blocks.
+  Vec<Sum> sum_of_blocks(Vec<Sum>* blocks) const {
+    for (int c = channels; c < kTapGroup; ++c) blocks[c / n][c % n] = 0;
+    for (int half = kBlocks / 2; half > 0; half /= 2)
+      for (int b = 0; b < half; ++b) blocks[b] += blocks[b + half];
+    return blocks[0];
+  }
+
+  // From a vector of each tap to its place; n vectors more are read.
+  static void put(const WeighedTaps& taps, const Vec<Sum>* totals, Sum* sums) {
+    for (int64_t first = 0; first < taps.count; first += n) {
+      const int64_t left = taps.count - first;
+      Vec<Sum> some[n];
+      repeat<n>([&](int i) ROIPOOL_BODY { some[i] = totals[first + i]; });
+      const Vec<Sum> found = LaneSums<Sum>::of(some);
+      Sum values[n];
+      store(values, found);
+      for (int i = 0; i < n && i < left; ++i) sums[taps.taps[first + i].place] = values[i];
+    }
+  }
+
+  // So many taps of bins [first, first + across).
   template <int Taps>
-  ROIPOOL_INLINE void weigh(const int64_t* at, const TapList<Sum>& other, int64_t bins,
-                            const Sum* values, int64_t next, Sum* sums) const {
-    Vec<Sum> sum[Taps * kBlocks]{}, part[Taps * kBlocks];
-    for (int64_t q = 0; q < bins; ++q, values += next) {
-      if (other.size[q] == 0) continue;
-      const Tap<Sum>* tap = other.bin(q);
-      const Tap<Sum>* const end = tap + other.width;
-      const auto pixel = [&](int i) ROIPOOL_BODY {  // of tap i / kBlocks, block i % kBlocks
-        return load(pixels + i % kBlocks * plane + at[i / kBlocks] + tap->at) * fill(tap->weight);
-      };
-      repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY { part[i] = pixel(i); });
-      while (++tap < end) repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY { part[i] += pixel(i); });
-      repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY {
-        sum[i] += load(values + i % kBlocks * n * bin_count) * part[i];
+  ROIPOOL_INLINE void weigh_rows(const RowSums<D, PackedPixels<D>, kBlocks>& row_sums,
+                                 const WeighedTap* taps, int64_t first, Vec<Sum>* totals) const {
+    const Vec<Sum>* from[Taps];
+    repeat<Taps>([&](int t) ROIPOOL_BODY { from[t] = row_sums.of(taps[t].at); });
+    Vec<Sum> sum[Taps * kBlocks];
+    repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY { sum[i] = Vec<Sum>{}; });
+    for (int64_t q = 0; q < across; ++q) {
+      if (row_sums.x.size[q] == 0) continue;  // nothing times infinity
+      repeat<kBlocks>([&](int b) ROIPOOL_BODY {
+        const Vec<Sum> of_bin = value(first + q, b);
+        repeat<Taps>(
+            [&](int t) ROIPOOL_BODY { sum[t * kBlocks + b] += of_bin * from[t][q * kBlocks + b]; });
       });
     }
-    for (int s = 0; s < Taps; ++s) {
-      Vec<Sum>* const blocks = sum + s * kBlocks;
-      for (int b = 0; b < kBlocks; ++b) blocks[b] = (Vec<Sum>)((Vec<Key>)blocks[b] & is_channel[b]);
-      for (int half = kBlocks / 2; half > 0; half /= 2)
-        for (int b = 0; b < half; ++b) blocks[b] += blocks[b + half];
-      sums[s] = sum_of_lanes<Sum, n>(blocks[0]);
+    for (int t = 0; t < Taps; ++t) totals[t] = sum_of_blocks(sum + t * kBlocks);
+  }
+
+  void weigh_y(const WeighedTaps& y, const TapRows& row_of, const TapList<Sum>& x,
+               Sum* sums) const {
+    const RowSums<D, PackedPixels<D>, kBlocks> row_sums{pixels, x, row_of.at, rows,
+                                                        across * kBlocks};
+    int64_t done = 0;
+    for (int64_t p = 0; p < down; ++p) {
+      const WeighedTap* tap = y.taps + y.begin[p];
+      for (const WeighedTap* const end = tap + y.size[p]; tap < end;) {
+        if (tap->at >= done) {
+          const int64_t left = row_of.count - done;
+          const int64_t next = done + (left < kRows - kReach ? left : kRows - kReach);
+          row_sums.sum(done, next, 0, across);
+          done = next;
+        }
+        const WeighedTap* known = tap;
+        while (known < end && known < tap + kTogether && known->at < done) ++known;
+        exactly<kTogether>(known - tap, [&](auto taps) {
+          weigh_rows<taps>(row_sums, tap, p * across, totals + (tap - y.taps));
+        });
+        tap = known;
+      }
+    }
+    put(y, totals, sums);
+  }
+
+  // The pooled values of a row of bins, times a weight, put into a row or added to it.
+  template <bool First>
+  void spread(int64_t first, Sum weight, Vec<Sum>* row) const {
+    const Vec<Sum> by = fill(weight);
+    for (int64_t q = 0; q < across; ++q)
+      repeat<kBlocks>([&](int b) ROIPOOL_BODY {
+        const Vec<Sum> part = value(first + q, b) * by;
+        Vec<Sum>& sum = row[q * kBlocks + b];
+        sum = First ? part : sum + part;
+      });
+  }
+
+  // Adds what so many rows have of so many taps of one bin.
+  template <int Taps>
+  ROIPOOL_INLINE void weigh_columns(const WeighedTap* taps, const int64_t* row_at, int64_t count,
+                                    const Vec<Sum>* row, Vec<Sum>* sums) const {
+    Vec<Sum> sum[Taps * kBlocks];
+    repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY { sum[i] = sums[i]; });
+    for (int64_t r = 0; r < count; ++r, row += across * kBlocks)
+      repeat<kBlocks>([&](int b) ROIPOOL_BODY {
+        repeat<Taps>([&](int t) ROIPOOL_BODY {
+          sum[t * kBlocks + b] += row[b] * pixels.at(row_at[r] + taps[t].at, b);
+        });
+      });
+    repeat<Taps * kBlocks>([&](int i) ROIPOOL_BODY { sums[i] = sum[i]; });
+  }
+
+  void weigh_columns(const WeighedTaps& x, const int64_t* row_at, int64_t count,
+                     Vec<Sum>* sums) const {
+    for (int64_t q = 0; q < across; ++q) {
+      const WeighedTap* tap = x.taps + x.begin[q];
+      const WeighedTap* const end = tap + x.size[q];
+      Vec<Sum>* sum = sums + x.begin[q] * kBlocks;
+      const Vec<Sum>* const row = rows + q * kBlocks;
+      while (tap < end) {
+        const int64_t together = end - tap < kTogether ? end - tap : kTogether;
+        exactly<kTogether>(together,
+                           [&](auto taps) { weigh_columns<taps>(tap, row_at, count, row, sum); });
+        tap += together;
+        sum += together * kBlocks;
+      }
     }
   }
 
-  void weigh_all(const TapRegions& regions, const TapPooled& pooled, bool along_y, Sum* sums,
-                 void* memory) const {
+  void weigh_x(const WeighedTaps& x, const TapList<Sum>& y, Sum* sums) const {
+    for (int64_t i = 0; i < x.count * kBlocks; ++i) totals[i] = Vec<Sum>{};
+    int64_t row_at[kRows];
+    int count = 0;
+    for (int64_t p = 0; p < down; ++p)
+      for (int64_t i = 0; i < y.size[p]; ++i) {
+        const Tap<Sum>& tap = y.bin(p)[i];
+        int row = count - kReach < 0 ? 0 : count - int(kReach);
+        while (row < count && row_at[row] != tap.at) ++row;
+        if (row == kRows) {
+          weigh_columns(x, row_at, count, totals);
+          row = count = 0;
+        }
+        Vec<Sum>* const to = rows + row * across * kBlocks;
+        if (row < count) {
+          spread<false>(p * across, tap.weight, to);
+        } else {
+          row_at[count++] = tap.at;
+          spread<true>(p * across, tap.weight, to);
+        }
+      }
+    if (count > 0) weigh_columns(x, row_at, count, totals);
+    for (int64_t i = 0; i < x.count; ++i) totals[i] = sum_of_blocks(totals + i * kBlocks);
+    put(x, totals, sums);
+  }
+};
+
+// All channels of the listed regions, a group of kTapGroup at a time. A region's lists are made
+// once for all of them.
+template <class D>
+struct TapRegionsWeigher {
+  using Sum = typename D::Sum;
+  using Key = typename D::Key;
+  using Bits = typename D::Bits;
+  static constexpr int n = kLanes<Sum>, kBlocks = kTapGroup / n;
+  const TapBlock& block;
+  const TapRegions& regions;
+  const TapPooled& pooled;
+  const TapSums& sums;
+
+  static int64_t bytes(int64_t taps, int64_t down, int64_t across) {
+    const int64_t vectors = (down * across + kRows * across + taps) * kBlocks + n;
+    return vectors * kBlockBytes + 2 * TapScratch<D>::bytes(taps, down + across);
+  }
+
+  void weigh(void* memory) const {
     const ExactFloats exact;
-    const TapLines<Sum> lines(block.box);
-    const TapAxis& axis = along_y ? regions.y : regions.x;
-    const TapAxis& other = along_y ? regions.x : regions.y;
-    const TapLine &line = along_y ? lines.y : lines.x, &other_line = along_y ? lines.x : lines.y;
-    const int64_t step = (along_y ? regions.x.count : 1) * n;
-    const int64_t next = (along_y ? 1 : regions.x.count) * n;
-    const auto distance = [&](int64_t s) { return (axis.pixel[s] - line.origin) * line.pitch; };
     for (int64_t after, i = next_inside(regions, 0, block.box); i < regions.count; i = after) {
       after = next_inside(regions, i + 1, block.box);
       ask_for_pooled<D>(pooled, regions, after, block.channels);
-      const int64_t k = regions.list[i];
-      const int32_t* const bins = axis.bins + k * axis.count * 2;
-      TapScratch<D> scratch{static_cast<char*>(memory)};
-      Sum* const values = scratch.template take<Sum>(bin_count * n * kBlocks);
-      pack_values(pooled, k, values);
-      const TapList<Sum> known(scratch, other, k, other_line, true);
-      for (int64_t p = 0; p < axis.count; ++p)
-        for (int64_t s = bins[2 * p]; s < bins[2 * p + 1]; ++s) {
-          if (!inside(axis, s, line)) continue;
-          const int64_t at[] = {distance(s), distance(s + 1 < bins[2 * p + 1] ? s + 1 : s)};
-          const bool two = s + 1 < bins[2 * p + 1] && inside(axis, s + 1, line);
-          if (two)
-            weigh<2>(at, known, other.count, values + p * step, next, sums + s++);
-          else
-            weigh<1>(at, known, other.count, values + p * step, next, sums + s);
-        }
+      weigh_region(regions.list[i], {static_cast<char*>(memory)});
     }
   }
 
-  static bool inside(const TapAxis& axis, int64_t s, const TapLine& line) {
-    return uint64_t(axis.pixel[s] - line.origin) < uint64_t(line.length);
+ private:
+  void weigh_region(int64_t k, TapScratch<D> scratch) const {
+    const TapLines<Sum> lines(block.box);
+    const int64_t down = regions.y.count, across = regions.x.count;
+    auto* const values = scratch.template take<Sum>(regions.bins() * kTapGroup);
+    auto* const rows = scratch.template take<Vec<Sum>>(kRows * across * kBlocks);
+    auto* const totals = scratch.template take<Vec<Sum>>(taps_in(regions.y, k) +
+                                                         taps_in(regions.x, k) * kBlocks + n);
+    WeighedTaps y(scratch, regions.y, k, lines.y);
+    const WeighedTaps x(scratch, regions.x, k, lines.x);
+    const TapList<Sum> y_known(scratch, regions.y, k, lines.y, false);
+    const TapList<Sum> x_known(scratch, regions.x, k, lines.x, true);
+    const TapRows row_of(scratch, y, down, down);
+    const int64_t plane = tap_pixels(block.box) * n;
+    for (int64_t first = 0; first < block.channels; first += kTapGroup) {
+      pack_values(k, first, values);
+      const auto* const pixels = static_cast<const Sum*>(block.pixels) + first / n * plane;
+      const TapWeigher<D> weigher{
+          {pixels, plane}, down, across, values, rows, totals, int(block.channels - first)};
+      if (sums.y && x_known.width > 0) weigher.weigh_y(y, row_of, x_known, of(sums.y, first));
+      if (sums.x && y_known.width > 0) weigher.weigh_x(x, y_known, of(sums.x, first));
+    }
   }
 
-  void pack_values(TapPooled pooled, int64_t k, Sum* values) const {
-    using Bits = typename D::Bits;
-    for (int b = 0; b < kBlocks; ++b) {
-      const int channels = block.channels - b * n < n ? block.channels - b * n : n;
-      if (channels <= 0)
-        __builtin_memset(values, 0, std::size_t(bin_count) * kBlockBytes);
-      else
-        pack_pooled<D>(pooled, k, channels, bin_count, values);
-      pooled.first = static_cast<Bits*>(pooled.first) + n * pooled.steps.channel;
-      values += bin_count * n;
+  // Of the group of channels that begins here.
+  Sum* of(void* sums_of_first, int64_t channel) const {
+    return static_cast<Sum*>(sums_of_first) + channel / kTapGroup * sums.group;
+  }
+
+  void pack_values(int64_t k, int64_t first, Sum* values) const {
+    for (int b = 0; b < kBlocks; ++b, first += n, values += regions.bins() * n) {
+      const int64_t left = block.channels - first;
+      if (left <= 0) {
+        __builtin_memset(values, 0, std::size_t(regions.bins()) * kBlockBytes);
+        continue;
+      }
+      TapPooled from = pooled;
+      from.first = static_cast<Bits*>(pooled.first) + first * pooled.steps.channel;
+      pack_pooled<D>(from, k, left < n ? int(left) : n, regions.bins(), values);
     }
   }
 };
 
 template <class D>
 void weigh_taps(const TapBlock& block, const TapRegions& regions, const TapPooled& pooled,
-                bool along_y, void* sums, void* scratch) {
-  TapWeigher<D>(block, regions.bins())
-      .weigh_all(regions, pooled, along_y, static_cast<typename D::Sum*>(sums), scratch);
+                const TapSums& sums, void* scratch) {
+  TapRegionsWeigher<D>{block, regions, pooled, sums}.weigh(scratch);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

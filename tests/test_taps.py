@@ -15,7 +15,7 @@ from roipool import _core
 from roipool.memory import bits
 
 IDS = [np.dtype(t).name for t in FLOATS]
-KERNELS = ["taps_read", "taps_add", "taps_weigh_y", "taps_weigh_x"]
+KERNELS = ["taps_read", "taps_add", "taps_weigh_y", "taps_weigh_x", "taps_weigh"]
 
 
 def sum_type(dtype):
@@ -69,16 +69,19 @@ class Case:
             "taps_add": (bits(pooled), y_weight, x_weight),
             "taps_weigh_y": (bits(pooled), list(map(bits, maps)), x_weight),
             "taps_weigh_x": (bits(pooled), list(map(bits, maps)), y_weight),
+            "taps_weigh": (bits(pooled), list(map(bits, maps)), y_weight, x_weight),
         }[kernel]
         result = {
             "taps_read": [unset(self.pooled, last)],
             "taps_add": [unset(array, last) for array in self.maps],
             "taps_weigh_y": [unset(y_weight)],
             "taps_weigh_x": [unset(x_weight)],
+            "taps_weigh": [unset(y_weight), unset(x_weight)],
         }[kernel]
-        given = list(map(bits, result)) if kernel == "taps_add" else bits(result[0])
+        given = list(map(bits, result))
+        given = [given] if kernel == "taps_add" else given
         inputs = (*known, self.image, y_taps, y_pixel, x_taps, x_pixel)
-        assert _core.run(kernel, self.dtype.name, inputs, (given,), threads)
+        assert _core.run(kernel, self.dtype.name, inputs, given, threads)
         return result
 
 
@@ -129,14 +132,37 @@ def expected(case, kernel):
         if xs:
             for s, y, _ in listed(case.y, k, i, all_of_them=True):
                 lanes["y"][s, :channels] += value * along(X[:, y, :], xs)
-        if ys:
-            for t, x, _ in listed(case.x, k, j, all_of_them=True):
-                lanes["x"][t, :channels] += value * along(X[:, :, x], ys)
+    for k in np.flatnonzero(case.image >= 0):
+        X = image_of(wide, case.image[k])
+        for some in spread(case, k, pooled[k]):
+            for j in range(width):
+                for t, x, _ in listed(case.x, k, j, all_of_them=True):
+                    for y, values in some:
+                        lanes["x"][t, :channels] += values[:, j] * X[:, y, x]
     if kernel == "taps_read":
         return [read.astype(case.dtype)]
     if kernel == "taps_add":
         return [array.astype(case.dtype) for array in added]
-    return [summed(lanes[kernel[-1]])]
+    return [summed(lanes[axis]) for axis in ("yx" if kernel == "taps_weigh" else kernel[-1])]
+
+
+def spread(case, k, values):
+    """A region's pooled values over the rows of pixels that its taps along y read, as lists of up
+    to 16 rows. A tap joins its row where that is one of the last four.
+    """
+    rows = []
+    for i in range(values.shape[1]):
+        for _, y, wy in listed(case.y, k, i):
+            part = values[:, i] * wy
+            place = next((r for r in range(len(rows))[-4:] if rows[r][0] == y), None)
+            if place is not None:
+                rows[place] = y, rows[place][1] + part
+                continue
+            if len(rows) == 16:
+                yield rows
+                rows = []
+            rows.append((y, part))
+    yield rows
 
 
 def along(line, taps):

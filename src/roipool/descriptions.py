@@ -105,6 +105,14 @@ class Operator(NamedTuple):
         return KERNELS[self.linear.linear["data"]]
 
     @property
+    def weigh(self) -> Kernel:
+        """What gives the derivatives for all weights that move with the regions, in one walk."""
+        moving = {*self.linear.linear} - {"data"}
+        return next(
+            each for each in KERNELS.values() if {arg.name for arg in each.results} == moving
+        )
+
+    @property
     def saved(self) -> tuple[str, ...]:
         """What of the results a derivative reads again: positions, or nothing."""
         again = {arg.name for arg in self.linear.inputs}

@@ -6,9 +6,10 @@ are the partial derivatives of a multilinear form:
     max     Σ pooled · data[argmax]                          max_read, max_add
     taps    Σ pooled · (y_weight ⊗ x_weight) data[pixel]     taps_read, taps_add, taps_weigh_y, _x
 
-Each gives one factor of its form from all the others. So the derivative of any of them with respect
-to any factor is another of the same form, and the tangent of any of them is the sum of its calls
-with one factor exchanged for its tangent: both modes, of any order, by one rule.
+Each gives one factor of its form from all the others (taps_weigh gives both weights). So the
+derivative of any of them with respect to any factor is another of the same form, and the tangent of
+any of them is the sum of its calls with one factor exchanged for its tangent: both modes, of any
+order, by one rule.
 """
 
 from collections.abc import Mapping, Sequence
@@ -99,6 +100,11 @@ KERNELS = {
                 "taps_weigh_y": Y_WEIGHT,
                 "taps_weigh_x": X_WEIGHT,
             },
+        ),
+        Kernel(
+            "taps_weigh",
+            (POOLED, DATA, Y_WEIGHT, X_WEIGHT, IMAGE, *TAPS),
+            (Y_WEIGHT, X_WEIGHT),
         ),
     )
 }

@@ -73,6 +73,19 @@ def _structure(
     return found
 
 
+def gradient_of_rois(
+    operator: Operator, dtype: str, known: Mapping[str, Any], slopes: geometry.Slopes, gradient: Any
+) -> None:
+    """Add to (K, 5): the chain rule through the weights, all of a call being known by name."""
+    weighed = [np.empty(len(slope), slope.dtype) for slope in slopes]
+    run(operator.weigh, dtype, known, weighed)
+    for columns, moved, slope, taps in zip(
+        ((2, 4), (1, 3)), weighed, slopes, (known["y_taps"], known["x_taps"]), strict=True
+    ):
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient[:, columns] += over_regions(moved[:, None] * slope, taps)
+
+
 def over_regions(values: np.ndarray, taps: np.ndarray) -> np.ndarray:
     """The sum of each region's values, of which every tap of a structure has one."""
     begin, end = taps[:, 0, 0], taps[:, -1, 1]

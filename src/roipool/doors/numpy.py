@@ -7,7 +7,6 @@ import numpy as np
 
 from roipool import checks, geometry, memory, native, rois
 from roipool.descriptions import Call, Operator, position
-from roipool.kernels import KERNELS
 
 Shape = tuple[int, ...]
 
@@ -81,11 +80,7 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     gradient = np.zeros((len(rows), 5), geometry.float_type(np, dtype, rows.dtype))
     known: dict[str, Any] = {"data": maps, **found._asdict()}
     known["pooled"] = np.ascontiguousarray(rois.as_native(grad))
-    for columns, axis, slope in (((2, 4), "y", slopes.y), ((1, 3), "x", slopes.x)):
-        kernel = KERNELS[operator.linear.linear[f"{axis}_weight"]]
-        moved = np.empty(len(slope), slope.dtype)
-        native.run(kernel, dtype.name, known, [moved])
-        gradient[:, columns] = native.over_regions(moved[:, None] * slope, known[f"{axis}_taps"])
+    native.gradient_of_rois(operator, dtype.name, known, slopes, gradient)
     return gradient
 
 

@@ -12,9 +12,6 @@ from roipool import native, windows
 from roipool.doors.dask import chunks, tasks
 from roipool.doors.dask.graph import Layer
 from roipool.doors.dask.pooling import Block, structures
-from roipool.kernels import KERNELS
-
-COLUMNS = {"y_weight": [2, 4], "x_weight": [1, 3]}  # of rows, which the weights move with
 
 
 class Call(NamedTuple):
@@ -78,10 +75,5 @@ def weigh_tile(
     assert slopes is not None
     known = {"data": [data], "pooled": pooled, **found._asdict()}
     moved = np.zeros((len(regions), 5), source.sums)
-    for weight, taps, slope in zip(COLUMNS, (found.y_taps, found.x_taps), slopes, strict=True):
-        weighed = np.empty(len(slope), source.sums)
-        kernel = KERNELS[source.operator.linear.linear[weight]]
-        native.run(kernel, data.dtype.name, known, [weighed])
-        with np.errstate(over="ignore", invalid="ignore"):
-            moved[:, COLUMNS[weight]] = native.over_regions(weighed[:, None] * slope, taps)
+    native.gradient_of_rois(source.operator, data.dtype.name, known, slopes, moved)
     return tasks.Pooled(regions, moved)

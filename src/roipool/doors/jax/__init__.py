@@ -13,7 +13,6 @@ from roipool.descriptions import Call, Operator
 from roipool.doors.jax import batching, derivatives  # noqa: F401  registers rules
 from roipool.doors.jax.primitives import bind
 from roipool.doors.jax.regions import as_rows, can_be_looked_at, moving, structure
-from roipool.kernels import DATA, KERNELS
 
 Shape = tuple[int, ...]
 
@@ -70,18 +69,14 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     if isinstance(rows, np.ndarray):
         native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
         rows = jnp.asarray(rows, F)
-    kernel_of = {
-        name: kernel for name, kernel in operator.linear.linear.items() if name != DATA.name
-    }
+    kernel = operator.weigh
 
     def weights(rows: Array) -> Any:
         found = moving(operator.structure, sizes, dtype, call, rows)
-        return {name: found[name] for name in kernel_of}, found
+        return [found[arg.name] for arg in kernel.results], found
 
     _, back, found = jax.vjp(weights, rows, has_aux=True)
-    known = {"data": maps, "pooled": grad, **found}
-    of_weights = {name: bind(KERNELS[kernel], known)[0] for name, kernel in kernel_of.items()}
-    return back(of_weights)[0].astype(F)
+    return back(bind(kernel, {"data": maps, "pooled": grad, **found}))[0].astype(F)
 
 
 def _as_maps(data: Any, operator: Operator) -> list[Array]:

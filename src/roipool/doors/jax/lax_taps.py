@@ -171,4 +171,5 @@ KERNELS: dict[str, Callable[..., list[Array]]] = {
     "taps_add": _add,
     "taps_weigh_y": partial(_weigh, "y"),
     "taps_weigh_x": partial(_weigh, "x"),
+    "taps_weigh": lambda *known, **how: [*_weigh("y", *known, **how), *_weigh("x", *known, **how)],
 }
