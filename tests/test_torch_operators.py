@@ -25,6 +25,7 @@ def arguments_of(name):
     return {
         "roi_align": (data, rois, size, scale, *more),
         "roi_align_backward": (grad_values, rois, shape, scale, *more),
+        "roi_align_backward_rois": (grad_values, data, rois, scale, *more),
         "roi_align_out": (data.detach(), rois.detach(), scale, *more, memory[0]),
         "roi_align_backward_out": (grad_values.detach(), rois.detach(), scale, *more, memory[1]),
         "roi_align_structure": (rois.detach(), shape, size, scale, *more, torch.float64, True),

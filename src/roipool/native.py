@@ -74,11 +74,17 @@ def _structure(
 
 
 def gradient_of_rois(
-    operator: Operator, dtype: str, known: Mapping[str, Any], slopes: geometry.Slopes, gradient: Any
+    operator: Operator,
+    dtype: str,
+    known: Mapping[str, Any],
+    slopes: geometry.Slopes | None,
+    gradient: np.ndarray,
+    threads: int = 0,
 ) -> None:
     """Add to (K, 5): the chain rule through the weights, all of a call being known by name."""
+    assert slopes is not None
     weighed = [np.empty(len(slope), slope.dtype) for slope in slopes]
-    run(operator.weigh, dtype, known, weighed)
+    run(operator.weigh, dtype, known, weighed, threads)
     for columns, moved, slope, taps in zip(
         ((2, 4), (1, 3)), weighed, slopes, (known["y_taps"], known["x_taps"]), strict=True
     ):

@@ -76,7 +76,6 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     dtype = maps[0].dtype
     sizes = geometry.maps_of(list(map(np.shape, maps)), call.scales)
     found, slopes = native.moving_structure(operator, rows, sizes, dtype.name, call)
-    assert slopes is not None
     gradient = np.zeros((len(rows), 5), geometry.float_type(np, dtype, rows.dtype))
     known: dict[str, Any] = {"data": maps, **found._asdict()}
     known["pooled"] = np.ascontiguousarray(rois.as_native(grad))

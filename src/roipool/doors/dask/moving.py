@@ -72,7 +72,6 @@ def weigh_tile(
     data, window, regions = tasks.touching(data, tile, block)
     found, slopes = windows.within(block.found, regions, window, block.slopes)
     pooled = np.ascontiguousarray(grad[regions])
-    assert slopes is not None
     known = {"data": [data], "pooled": pooled, **found._asdict()}
     moved = np.zeros((len(regions), 5), source.sums)
     native.gradient_of_rois(source.operator, data.dtype.name, known, slopes, moved)

@@ -14,9 +14,8 @@ from roipool import checks, geometry
 from roipool import rois as regions
 from roipool.descriptions import Call, Operator
 from roipool.doors.torch.derivatives import is_differentiated
-from roipool.doors.torch.forms import FORMS, OVERLOADS
+from roipool.doors.torch.forms import OVERLOADS
 from roipool.doors.torch.kernels import NAMES, position_dtype
-from roipool.doors.torch.moving import gradient_of_rois
 from roipool.doors.torch.operators import register
 
 
@@ -78,8 +77,11 @@ def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Cal
     name = NAMES.get(grad.dtype)
     checks.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
-    known = {"data": maps, "pooled": grad, "rois": rows}
-    return gradient_of_rois(FORMS[_form(operator, checks.is_several(data))], known, call)
+    several = checks.is_several(data)
+    scales = [side for pair in call.scales for side in pair]
+    form = _form(operator, several, "_backward_rois")
+    gradient: Tensor = OVERLOADS[form](grad, maps if several else maps[0], rows, scales, *call.more)
+    return gradient
 
 
 def _form(operator: Operator, several: bool, which: str = "") -> str:

@@ -4,8 +4,9 @@ A form is linear in its first input, or becomes so once what it found is saved; 
 in each of several. The derivative for one of them is the form that gives it from the others, so
 that every derivative, of either mode and any order, is a call of another form.
 
-For regions it is zero where values do not move with them. Where they do, the structure's weights
-are made differentiable, and the kernel is called with those.
+For regions it is zero where values do not move with them. Where they do, a form gives it. The
+derivatives of that, and all in forward mode, come of the structure's weights, made differentiable,
+and the kernel that is called with those.
 """
 
 import functools
@@ -20,17 +21,19 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from roipool.doors.torch.forms import FORMS, OVERLOADS, Form, called, each
+from roipool.doors.torch.forms import FORMS, GRAD_ROIS, OVERLOADS, ROIS, Form, called, each
 from roipool.doors.torch.kernels import Known
-from roipool.doors.torch.moving import through_weights
+from roipool.doors.torch.moving import gradient_of_rois, through_weights
 
 
 def is_differentiated(value: Any) -> bool:
     """Whether a derivative of either mode may follow."""
     if not isinstance(value, Tensor):
         return isinstance(value, list) and any(map(is_differentiated, value))
-    if value.requires_grad and torch.is_grad_enabled():
-        return True
+    return (value.requires_grad and torch.is_grad_enabled()) or _has_tangent(value)
+
+
+def _has_tangent(value: Tensor) -> bool:
     # Of forward_ad itself, which looks first for modes and levels, and at a fifth of its cost; and
     # it doesn't know of the level that a compiled graph enters.
     return torch._unpack_dual(value, level=0)[1] is not None
@@ -40,15 +43,18 @@ def kernel(form: Form) -> Callable[..., Any]:
     """What autograd does for a form; only where it is asked to is anything kept."""
     overload, count = OVERLOADS[form.name], len(form.inputs)
     names = [arg.name for arg in form.inputs]
-    differentiable = [i for i, name in enumerate(names) if name in (*form.transposes, "rois")]
-    moves = form.operator is not None and form.operator.moves and not form.located
+    known_linear = names if form.results == (GRAD_ROIS,) else (*form.transposes, ROIS.name)
+    differentiable = [i for i, name in enumerate(names) if name in known_linear]
+    moves = ROIS.name in form.transposes
 
     def call(*values: Any) -> Any:
         wanted = [names[i] for i in differentiable if is_differentiated(values[i])]
         if not wanted:
             with torch._C._AutoDispatchBelowAutograd():
                 return overload(*values)
-        if moves and "rois" in wanted:
+        if form.results == (GRAD_ROIS,):
+            return gradient_of_rois(form, form.known(values))
+        if moves and _has_tangent(values[names.index(ROIS.name)]):
             return through_weights(form, form.known(values))
         tensors = [tensor for value in values[:count] for tensor in each(value)]
         with enable_single_level_autograd_function():
@@ -90,9 +96,11 @@ class _Linear(_SingleLevelFunction):
         if len(form.results) > 1:  # what was found
             for arg, found in zip(form.results, output, strict=True):
                 known[arg.name] = found
-        # Of the only input that is asked for the value is not needed.
-        factors = ctx.linear.transposes if len(ctx.linear.transposes) == 1 else wanted
-        only = factors if len(factors) == 1 else ()
+        # Of the only factor that is asked for the value is not needed.
+        linear = [name for name in ctx.linear.transposes if name != ROIS.name]
+        factors = linear if len(linear) == 1 else wanted
+        moved = ROIS.name in wanted and ROIS.name in ctx.linear.transposes
+        only = factors if len(factors) == 1 and not moved else ()
         ctx.saved = [arg.name for arg in ctx.linear.inputs if arg.name not in only]
         saved = [tensor for name in ctx.saved for tensor in each(known[name])]
         ctx.save_for_backward(*saved)
@@ -116,7 +124,7 @@ class _Linear(_SingleLevelFunction):
             asked = True in needed[len(gradients) : len(gradients) + length]
             if asked and given and arg.name in ctx.linear.transposes:
                 gradients += each(called(ctx.linear.transposes[arg.name], known))
-            elif asked and arg.name == "rois":
+            elif asked and arg.name == ROIS.name:
                 gradients.append(torch.zeros_like(known["rois"]))
             else:
                 gradients += [None] * length

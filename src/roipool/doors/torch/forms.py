@@ -4,6 +4,7 @@ Of an operator: users, compilers and exporters see forms that take `rois`.
 
     roi_align(data, rois)                  values
     roi_align_backward(grad, rois)         adds each gradient where its value was read from
+    roi_align_backward_rois(grad, data, rois)    the gradient of the regions
     roi_align_structure(rois)              what the kernels take, and how weights move with regions
 
 Where what it read from is found and saved, as max pooling finds it:
@@ -14,8 +15,8 @@ Where what it read from is found and saved, as max pooling finds it:
     roi_pool_backward(grad, argmax, rois)  adds each gradient at its argmax
 
 Each stands once for one array of feature maps and once for several, as the overload "several". Of
-each linear kernel there is a form that takes the structure itself: the derivatives for the regions
-are made of those.
+each linear kernel there is a form that takes the structure itself: the derivatives of derivatives
+for the regions are made of those, and so are all in forward mode.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from roipool.descriptions import Operator
 from roipool.kernels import KERNELS, POOLED, Arg, Kernel
 
 ROIS = Arg("rois", "K5", "rois", along="N")
+GRAD_ROIS = Arg("grad_rois", "K5", "rois")
 FORMS: dict[str, "Form"] = {}  # that are registered, by name
 OVERLOADS: dict[str, Any] = {}  # what calls them
 OVERLOADED = (("", False), (".several", True))
@@ -50,7 +52,8 @@ class Form:
         operator: Whose regions it takes in the place of a structure.
         saving: The form that is called instead where a derivative may follow.
         linear: The form that is the derivative for the first input: itself, but of what is found.
-        transposes: From each input that `linear` is linear in to the form that gives it.
+        transposes: From each input that `linear` is linear in to the form that gives it; and from
+            regions that values move with to the form that gives their gradient.
         out: Whether the results are memory of the caller.
         structure: Whether the results are the structure itself, and how it moves.
     """
@@ -132,6 +135,7 @@ def forms_of(operator: Operator) -> list[Form]:
         for overload, several in OVERLOADED
         for form in (
             *_of_regions(operator, overload, several),
+            *([_of_rois(operator, overload, several)] if operator.moves else []),
             *_into_memory(operator, overload, several),
         )
     ] + [_structure(operator)] * operator.moves
@@ -153,6 +157,7 @@ def _of_regions(operator: Operator, overload: str, several: bool) -> list[Form]:
         ]
     own = f"{name}_backward"
     ways.append((own, operator.backward, 1, own, own, {POOLED.name: gather + overload}))
+    of_rois = {ROIS.name: f"{name}_backward_rois{overload}"} if operator.moves else {}
     return [
         Form(
             of + overload,
@@ -164,10 +169,16 @@ def _of_regions(operator: Operator, overload: str, several: bool) -> list[Form]:
             operator,
             saving + overload,
             linear + overload,
-            transposes,
+            transposes | of_rois,
         )
         for of, kernel, count, saving, linear, transposes in ways
     ]
+
+
+def _of_rois(operator: Operator, overload: str, several: bool) -> Form:
+    kernel, name = operator.weigh, f"{operator.name}_backward_rois{overload}"
+    inputs, static = (*_features(operator, kernel), ROIS), _static(operator, kernel, several)
+    return Form(name, kernel, inputs, (GRAD_ROIS,), static, several, operator)
 
 
 def _into_memory(operator: Operator, overload: str, several: bool) -> list[Form]:

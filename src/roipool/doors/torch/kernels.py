@@ -11,7 +11,7 @@ from roipool import _core, checks, descriptions, geometry, memory, native
 from roipool import rois as regions
 from roipool.checks import DTYPES
 from roipool.descriptions import Call
-from roipool.doors.torch.forms import FEATURES, ROIS, Form
+from roipool.doors.torch.forms import FEATURES, GRAD_ROIS, ROIS, Form
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
 STORED = {  # NumPy has no bfloat16
@@ -26,6 +26,8 @@ def cpu(form: Form) -> Callable[..., Any]:
         return lambda *values: _structure_and_slopes(form, form.known(values))
     if form.out:
         return lambda *values: _fill_memory(form, values)
+    if form.results == (GRAD_ROIS,):
+        return lambda *values: _gradient_of_rois(form, form.known(values))
 
     def call(*values: Any) -> Any:
         known = form.known(values)
@@ -92,6 +94,9 @@ def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
         shape = [sizes[letter] for letter in arg.axes]
         if arg.dtype == "data":
             results.append(empty(shape, like.dtype, like))
+        elif arg.dtype == "rois":
+            F = geometry.float_type(torch, like.dtype, known["rois"].dtype)
+            results.append(empty(shape, F, like, whole=True))
         elif arg.dtype == "position":
             results.append(empty(shape, position_dtype(known["data"]), like, whole=True))
         else:
@@ -181,18 +186,36 @@ def _own(out: Tensor, others: list[Tensor]) -> None:
 
 
 def _fill(form: Form, known: Known, results: list[Any]) -> None:
-    inputs = _structure(form, known) if form.operator else {}
-    for arg in form.inputs:
-        name, value = arg.name, known[arg.name]
-        if name == "data":
-            inputs[name] = list(map(_bits, value))
-        elif name != ROIS.name:
-            lies = name in FEATURES and _channels_last(value)
-            inputs[name] = _bits(value if lies else value.contiguous())
+    inputs = (_structure(form, known) if form.operator else {}) | _arrays(form, known)
     name = NAMES[features_of(known).dtype]
     inside = native.run(form.kernel, name, inputs, results, _threads())
     if not inside:
         checks.refuse_argmax_outside(inside, shapes_of(known))
+
+
+def _arrays(form: Form, known: Known) -> dict[str, Any]:
+    """The memory of what goes into the kernel beside the regions."""
+    arrays: dict[str, Any] = {}
+    for arg in form.inputs:
+        name, value = arg.name, known[arg.name]
+        if name == "data":
+            arrays[name] = list(map(_bits, value))
+        elif name != ROIS.name:
+            lies = name in FEATURES and _channels_last(value)
+            arrays[name] = _bits(value if lies else value.contiguous())
+    return arrays
+
+
+def _gradient_of_rois(form: Form, known: Known) -> Tensor:
+    operator, rows, call = form.operator, _numbers(known["rois"]), call_of(form, known)
+    assert operator is not None
+    maps, dtype = geometry.maps_of(shapes_of(known), call.scales), NAMES[features_of(known).dtype]
+    found, slopes = native.moving_structure(operator, rows, maps, dtype, call)
+    (gradient,) = _results(form, known, _empty)
+    gradient[:] = 0
+    inputs = _arrays(form, known) | found._asdict()
+    native.gradient_of_rois(operator, dtype, inputs, slopes, gradient, _threads())
+    return torch.from_numpy(gradient)
 
 
 def _structure(form: Form, known: Known) -> dict[str, Any]:

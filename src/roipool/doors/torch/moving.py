@@ -11,7 +11,6 @@ from torch import Tensor
 from torch._guards import detect_fake_mode
 
 from roipool import geometry
-from roipool.descriptions import Call
 from roipool.doors.torch.forms import COLUMNS, FORMS, Form, called, weights
 from roipool.doors.torch.kernels import Known, call_of, features_of, shapes_of
 
@@ -59,13 +58,10 @@ def through_weights(form: Form, known: Known) -> Any:
     return called(form.kernel.name + form.overload, known | found)
 
 
-def gradient_of_rois(form: Form, known: Known, call: Call) -> Tensor:
+def gradient_of_rois(form: Form, known: Known) -> Tensor:
     """The gradient of the regions, by the chain rule through their weights."""
     operator, rois = form.operator, known["rois"]
     assert operator is not None
-    known |= {"pooled_size": call.pooled_size}
-    known |= {"spatial_scale": [side for pair in call.scales for side in pair]}
-    known |= dict(zip((option.name for option in operator.options), call.more, strict=True))
     found, slopes = structure(form, known)
     ends: dict[int, Tensor] = {}
     for arg, slope in zip(weights(operator), slopes, strict=True):
