@@ -18,32 +18,34 @@ class LineWriter {
  public:
   explicit LineWriter(bool around_caches) : around_caches_(around_caches) {}
 
-  // Whole lines wait for their turn: a line written in parts is first read from memory. The parts
-  // of lines at either end are written at once.
+  // Whole lines wait for their turn: a line written in parts is first read from memory. The part of
+  // a line in front of them is written at once, that behind them with the last.
   ROIPOOL_INLINE void take(const void* source, void* target, int64_t bytes) {
     const char* const from = static_cast<const char*>(source);
     char* const to = static_cast<char*>(target);
     int64_t head = -reinterpret_cast<intptr_t>(to) & (kLine - 1);
     if (head > bytes) head = bytes;
-    const int64_t lines = (bytes - head) / kLine, tail = head + lines * kLine;
+    const int64_t lines = (bytes - head) / kLine;
     if (head) __builtin_memcpy(to, from, std::size_t(head));
-    if (tail < bytes) __builtin_memcpy(to + tail, from + tail, std::size_t(bytes - tail));
-    if (lines) *end_++ = {from + head, to + head, lines};
+    if (head < bytes) *end_++ = {from + head, to + head, lines, bytes - head - lines * kLine};
   }
 
   ROIPOOL_INLINE void write(int64_t lines) {
     while (lines > 0 && next_ != end_) {
       Stretch& next = *next_;
       const int64_t count = next.lines < lines ? next.lines : lines;
-      copy(next.from, next.to, count * kLine);
-      next = {next.from + count * kLine, next.to + count * kLine, next.lines - count};
-      if (next.lines == 0) ++next_;
+      copy(next, count);
+      next.lines -= count;
+      if (next.lines == 0) end(*next_++);
       lines -= count;
     }
   }
 
   ROIPOOL_INLINE void finish() {
-    for (; next_ != end_; ++next_) copy(next_->from, next_->to, next_->lines * kLine);
+    for (; next_ != end_; ++next_) {
+      copy(*next_, next_->lines);
+      end(*next_);
+    }
     next_ = end_ = waiting_;
   }
 
@@ -51,16 +53,25 @@ class LineWriter {
   struct Stretch {
     const char* from;
     char* to;
-    int64_t lines;
+    int64_t lines, tail;  // and then so many bytes
   };
 
-  ROIPOOL_INLINE void copy(const char* from, char* to, int64_t bytes) const {
+  ROIPOOL_INLINE void copy(Stretch& stretch, int64_t lines) const {
+    const char* const from = stretch.from;
+    char* const to = stretch.to;
+    const int64_t bytes = lines * kLine;
     if (around_caches_)
       for (int64_t i = 0; i < bytes; i += kBlockBytes)
         stream(to + i, load(reinterpret_cast<const int64_t*>(from + i)));
     else
       for (int64_t i = 0; i < bytes; i += kBlockBytes)
         store(reinterpret_cast<int64_t*>(to + i), load(reinterpret_cast<const int64_t*>(from + i)));
+    stretch.from += bytes;
+    stretch.to += bytes;
+  }
+
+  static ROIPOOL_INLINE void end(const Stretch& stretch) {
+    if (stretch.tail) __builtin_memcpy(stretch.to, stretch.from, std::size_t(stretch.tail));
   }
 
   const bool around_caches_;

@@ -6,8 +6,9 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// One lane per channel. Key may be wider than the dtype's bits.
-template <class D, class Key>
+// One lane per channel. Key may be wider than the dtype's bits. So many elements ahead of what is
+// read it asks for what comes.
+template <class D, class Key, int64_t Ahead = 4 * kLanes<Key>>
 struct Packer {
   using Bits = typename D::Bits;
   static constexpr int n = kLanes<Key>;
@@ -20,20 +21,18 @@ struct Packer {
   int channels;
   int64_t height, width;
   Key* to;
-  int64_t ahead;  // of what is read, what is asked for
   Narrow negative_zero{};
 
   // Without it the whole object would be zeroed first, which takes as long as a small region.
   Packer(const void* from, const void* end, Strides strides, int channels, int64_t height,
-         int64_t width, void* to, int64_t ahead = kSquares * n)
+         int64_t width, void* to)
       : from(static_cast<const Bits*>(from)),
         end(static_cast<const Bits*>(end)),
         strides(strides),
         channels(channels),
         height(height),
         width(width),
-        to(static_cast<Key*>(to)),
-        ahead(ahead) {}
+        to(static_cast<Key*>(to)) {}
 
   ROIPOOL_INLINE Narrow encode(Narrow bits) {
     if constexpr (D::kIsFloat) negative_zero |= bits == D::kNaN;  // the sign bit alone
@@ -61,7 +60,7 @@ struct Packer {
       const Bits* from = channel(row, c);
       for (int64_t i = 0; i < squares; ++i) {
         strip[c][i] = encode(load<Bits, n>(from + i * n));
-        __builtin_prefetch(from + i * n + ahead);
+        __builtin_prefetch(from + i * n + Ahead);
       }
     }
     for (int64_t i = 0; i < squares; ++i, out += n * n) {

@@ -156,7 +156,7 @@ void pack_pooled(const TapPooled& pooled, int64_t k, int channels, int64_t bins,
   const auto* const from = static_cast<const typename D::Bits*>(pooled.first) + k * pooled.region;
   const Strides strides{0, pooled.steps.channel, 0, pooled.steps.bin};
   constexpr int64_t ahead = kAhead / int64_t(sizeof(typename D::Bits));
-  Packer<D, typename D::Key>(from, pooled.end, strides, channels, 1, bins, to, ahead).pack();
+  Packer<D, typename D::Key, ahead>(from, pooled.end, strides, channels, 1, bins, to).pack();
 }
 
 // Asks for the pooled values that are needed next, where they lie side by side: processors foresee

@@ -16,9 +16,12 @@ int64_t side(int level) { return int64_t(1) << level; }
 // How many rows a window of the level has below its first.
 int64_t reach(int level) { return side(level) - 1; }
 
+// Rows of pixels that are packed together where they lie one behind the other.
+constexpr int64_t kPacked = 4;
+
 // A row of the next level is made of two that lie a side apart: these, and all between them, are
 // held in the level's ring.
-int64_t ring_rows(int level) { return side(level) + 1; }
+int64_t ring_rows(int level) { return level > 0 ? side(level) + 1 : 2 * kPacked; }
 
 }  // namespace
 
@@ -137,11 +140,14 @@ void WindowBuilder::build(const Run& run) const {
   Unit& unit = run.unit;
   const int top = unit.top();
   const int64_t end = std::min(run.y1 + reach(top), unit.block.box.height());
-  const int64_t together = top > 0 ? 1 : end - run.y0;
-  for (int64_t y = run.y0; y < end; y += together) {
-    if (pack_rows(unit, y, y + together, run.row(0, y))) unit.negative_zero = true;
-    for (int level = 1; level <= top && y - reach(level) >= run.y0; ++level)
-      widen_row(run, level, y - reach(level));
+  if (top == 0 && pack_rows(unit, run.y0, end, run.row(0, run.y0))) unit.negative_zero = true;
+  for (int64_t y = run.y0; top > 0 && y < end;) {
+    int64_t next = std::min((y / kPacked + 1) * kPacked, end);
+    if (y < run.y1) next = std::min(next, run.y1);
+    if (pack_rows(unit, y, next, run.row(0, y))) unit.negative_zero = true;
+    for (; y < next; ++y)
+      for (int level = 1; level <= top && y - reach(level) >= run.y0; ++level)
+        widen_row(run, level, y - reach(level));
   }
 }
 
