@@ -27,7 +27,8 @@ class LineWriter {
     if (head > bytes) head = bytes;
     const int64_t lines = (bytes - head) / kLine;
     if (head) __builtin_memcpy(to, from, std::size_t(head));
-    if (head < bytes) *end_++ = {from + head, to + head, lines, bytes - head - lines * kLine};
+    const Stretch rest{from + head, to + head, lines, bytes - head - lines * kLine};
+    lines ? void(*end_++ = rest) : end(rest);
   }
 
   ROIPOOL_INLINE void write(int64_t lines) {

@@ -130,7 +130,7 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: torch.dtype, *inputs: Te
 def _check_tensor(name: str, value: Any) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor")
-    if value.device.type != "cpu":
+    if not value.is_cpu:
         raise TypeError(
             f"{name} is on device {value.device}; roipool takes tensors in the memory of the CPU: "
             "move it there with cpu()"

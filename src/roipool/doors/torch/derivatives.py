@@ -33,6 +33,11 @@ def is_differentiated(value: Any) -> bool:
     return (value.requires_grad and torch.is_grad_enabled()) or _has_tangent(value)
 
 
+def _needs_gradient(rois: Tensor) -> bool:
+    """Of regions that nothing moves with, whose tangent therefore need not be looked for."""
+    return rois.requires_grad and torch.is_grad_enabled()
+
+
 def _has_tangent(value: Tensor) -> bool:
     # Of forward_ad itself, which looks first for modes and levels, and at a fifth of its cost; and
     # it doesn't know of the level that a compiled graph enters.
@@ -44,11 +49,15 @@ def kernel(form: Form) -> Callable[..., Any]:
     overload, count = OVERLOADS[form.name], len(form.inputs)
     names = [arg.name for arg in form.inputs]
     known_linear = names if form.results == (GRAD_ROIS,) else (*form.transposes, ROIS.name)
-    differentiable = [i for i, name in enumerate(names) if name in known_linear]
     moves = ROIS.name in form.transposes
+    differentiable = [
+        (i, name, is_differentiated if moves or name != ROIS.name else _needs_gradient)
+        for i, name in enumerate(names)
+        if name in known_linear
+    ]
 
     def call(*values: Any) -> Any:
-        wanted = [names[i] for i in differentiable if is_differentiated(values[i])]
+        wanted = [name for i, name, wants in differentiable if wants(values[i])]
         if not wanted:
             with torch._C._AutoDispatchBelowAutograd():
                 return overload(*values)

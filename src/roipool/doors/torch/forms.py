@@ -98,6 +98,19 @@ class Form:
         return ".several" if self.several else ""
 
     @cached_property
+    def sides(self) -> list[tuple[Arg, list[tuple[str, int]]]]:
+        """The results, and what tells their sides: an input's axis, or a part of the pooled size;
+        of feature maps nothing does.
+        """
+        told = {letter: (arg.name, i) for arg in self.inputs for i, letter in enumerate(arg.axes)}
+        if "pooled_size" in self.static:
+            told |= {"h": ("pooled_size", 0), "w": ("pooled_size", 1)}
+        return [
+            (arg, [] if arg.axes == "NCHW" else [told[letter] for letter in arg.axes])
+            for arg in self.results
+        ]
+
+    @cached_property
     def located(self) -> bool:
         """Whether of its regions only the images matter."""
         return "spatial_scale" not in self.static

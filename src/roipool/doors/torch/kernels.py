@@ -79,19 +79,11 @@ def features_of(known: Known) -> Tensor:
 def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
     like = features_of(known)
     results: list[Any] = []
-    sizes: dict[str, int] = {}
-    if form.results[0].axes != "NCHW":
-        for arg in form.inputs:
-            value = known[arg.name]
-            shape = (value[0] if arg.name == "data" else value).shape
-            sizes.update(zip(arg.axes, shape, strict=True))
-        if "pooled_size" in known:
-            sizes["h"], sizes["w"] = known["pooled_size"]
-    for arg in form.results:
+    for arg, sides in form.sides:
         if arg.axes == "NCHW":
             results.append([empty(shape, like.dtype, like) for shape in shapes_of(known)])
             continue
-        shape = [sizes[letter] for letter in arg.axes]
+        shape = [_side(known, name, axis) for name, axis in sides]
         if arg.dtype == "data":
             results.append(empty(shape, like.dtype, like))
         elif arg.dtype == "rois":
@@ -105,6 +97,15 @@ def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
                 empty(shape, torch.float64 if double else torch.float32, like, whole=True)
             )
     return results
+
+
+def _side(known: Known, name: str, axis: int) -> int:
+    value = known[name]
+    if name == "pooled_size":
+        side: int = value[axis]
+    else:
+        side = (value[0] if name == "data" else value).shape[axis]
+    return side
 
 
 def position_dtype(maps: Iterable[Tensor]) -> torch.dtype:
