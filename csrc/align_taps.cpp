@@ -1,9 +1,7 @@
 #include "align_taps.h"
 
-#include <atomic>
 #include <bit>
 #include <limits>
-#include <new>
 
 #include "align_walk.h"
 #include "scaled.h"
@@ -44,14 +42,7 @@ class Aligner {
         places_(tasks_) {}
 
   bool run() {
-    parallel_for(call_.threads, tasks_, [&](int64_t task, int) {
-      try {
-        find(task);
-      } catch (const std::bad_alloc&) {
-        lacks_memory_ = true;
-      }
-    });
-    if (lacks_memory_) throw std::bad_alloc();
+    parallel_for(call_.threads, tasks_, [&](int64_t task, int) { find(task); });
     for (const int axis : {0, 1}) {
       const TapMemory memory = call_.memory(join(axis));
       parallel_for(call_.threads, tasks_, [&](int64_t task, int) {
@@ -114,9 +105,15 @@ class Aligner {
       int32_t* const range = ranges + (k * bins + p) * 2;
       range[0] = int32_t(taps.size());
       if (grid.some) Walk<F, kTerms>(grid, p, bins, taps).run();
-      if (taps.size() > INT32_MAX) throw std::bad_alloc();  // ranges could not hold it
+      check(taps.size());
       range[1] = int32_t(taps.size());
     }
+  }
+
+  // Ranges count taps in 31 bits.
+  void check(int64_t taps) const {
+    if (taps > INT32_MAX)
+      throw OutOfMemory("2^31 taps or more of regions", double(taps) * sizeof(Tap<F, kTerms>));
   }
 
   // Counts the taps of all tasks through, and returns how many there are.
@@ -126,7 +123,7 @@ class Aligner {
     for (int64_t task = 0; task < tasks_; ++task) {
       places_[task] = before;
       const int64_t count = found(axis, task).size();
-      if (before + count > INT32_MAX) throw std::bad_alloc();
+      check(before + count);
       for (int64_t i = task * kRegionsPerTask * bins * 2; before && i < end_of(task) * bins * 2;
            ++i)
         ranges[i] += int32_t(before);
@@ -153,7 +150,6 @@ class Aligner {
   const int64_t tasks_;
   std::vector<Taps> found_;      // by each task along y, then along x
   std::vector<int64_t> places_;  // of each task's taps among all
-  std::atomic<bool> lacks_memory_{false};
 };
 
 template <class F, class In>

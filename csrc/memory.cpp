@@ -23,14 +23,15 @@ Kept& kept() {
   return *instance;
 }
 
-Memory* allocate(std::size_t bytes) {
-  if (bytes > PTRDIFF_MAX - kHugePage) throw std::bad_alloc();
+Memory* allocate(std::size_t bytes, const char* purpose) {
+  if (bytes > PTRDIFF_MAX - kHugePage) throw OutOfMemory(purpose, double(bytes));
   const std::size_t unit = bytes >= 2 * kHugePage ? kHugePage : 64;
   const std::size_t size = (bytes + unit - 1) / unit * unit;
-  void* start = std::aligned_alloc(unit, size);
-  if (!start) throw std::bad_alloc();
-  ask_for_huge_pages(start, size);
-  return new Memory{start, size, nullptr};
+  auto memory = std::make_unique<Memory>(nullptr, size, nullptr);
+  memory->start = std::aligned_alloc(unit, size);
+  if (!memory->start) throw OutOfMemory(purpose, double(size));
+  ask_for_huge_pages(memory->start, size);
+  return memory.release();
 }
 
 void release(Memory* memory) {
@@ -51,7 +52,7 @@ void ask_for_huge_pages([[maybe_unused]] void* start, [[maybe_unused]] std::size
 
 // The lock is only tried: in a child of fork it may stay locked for ever, and no caller waits.
 
-Memory* take_memory(std::size_t bytes) {
+Memory* take_memory(std::size_t bytes, const char* purpose) {
   Kept& store = kept();
   if (std::unique_lock lock(store.mutex, std::try_to_lock); lock.owns_lock()) {
     for (Memory** at = &store.newest; *at; at = &(*at)->older) {
@@ -61,7 +62,7 @@ Memory* take_memory(std::size_t bytes) {
       return memory;
     }
   }
-  return allocate(bytes);
+  return allocate(bytes, purpose);
 }
 
 void give_back(Memory* memory) noexcept {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <new>
 
@@ -14,23 +15,38 @@ namespace roipool {
 
 inline constexpr std::size_t kMostKept = 256 << 20;
 
+// Says for what, and how much was asked for.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  OutOfMemory(const char* purpose, double bytes) noexcept {
+    std::snprintf(text_, sizeof text_, "no memory for %s: %.1f MiB were asked for; %s", purpose,
+                  bytes / (1 << 20), "fewer regions or channels at a time need less");
+  }
+  const char* what() const noexcept override { return text_; }
+
+ private:
+  char text_[160];
+};
+
 struct Memory {
   void* start;
   std::size_t size;
   Memory* older;  // of those that are kept
 };
 
-Memory* take_memory(std::size_t bytes);  // at least so many; throws std::bad_alloc
+// At least so many bytes; throws OutOfMemory.
+Memory* take_memory(std::size_t bytes, const char* purpose);
 void give_back(Memory*) noexcept;
 
 // For fresh memory of any origin: the whole huge pages in it then cost one fault each.
 void ask_for_huge_pages(void* start, std::size_t bytes) noexcept;
 
-// The product of sizes; throws std::bad_alloc where it is more than there can be.
+// The product of sizes; throws OutOfMemory where it is more than there can be.
 template <class... Size>
 int64_t bytes_of(Size... sizes) {
   int64_t product = 1;
-  if ((__builtin_mul_overflow(product, int64_t(sizes), &product) || ...)) throw std::bad_alloc();
+  if ((__builtin_mul_overflow(product, int64_t(sizes), &product) || ...))
+    throw OutOfMemory("a call to work with", (1.0 * ... * double(sizes)));
   return product;
 }
 
@@ -38,7 +54,7 @@ int64_t bytes_of(Size... sizes) {
 class Workspace {
  public:
   explicit Workspace(int64_t bytes)
-      : memory_(bytes > 0 ? take_memory(std::size_t(bytes)) : nullptr) {}
+      : memory_(bytes > 0 ? take_memory(std::size_t(bytes), "a call to work with") : nullptr) {}
   ~Workspace() {
     if (memory_) give_back(memory_);
   }

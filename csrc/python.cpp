@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 #include <unistd.h>
 
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -70,10 +71,13 @@ nb::tuple taps_py(nb::handle rois, nb::handle maps, bool in_double, bool sums_in
   const Filled f(rois.ptr(), ranges.ptr());
   nb::list lists;
   const auto memory_of = [&](int64_t bytes) {
-    const auto memory = nb::steal<nb::object>(PyByteArray_FromStringAndSize(nullptr, bytes));
-    if (!memory) throw nb::python_error();
+    const auto memory = nb::steal<nb::object>(PyBytes_FromStringAndSize(nullptr, bytes));
+    if (!memory) {
+      PyErr_Clear();
+      throw OutOfMemory("the taps of regions", double(bytes));
+    }
     lists.append(memory);
-    return static_cast<void*>(PyByteArray_AS_STRING(memory.ptr()));
+    return static_cast<void*>(PyBytes_AS_STRING(memory.ptr()));
   };
   const auto memory = [&](int64_t count) -> TapMemory {
     const int64_t bytes = count * (sums_in_double ? 8 : 4);
@@ -117,6 +121,7 @@ bool run_py(const char* kernel, const char* dtype, nb::handle inputs, nb::handle
   const Operands operands(entries_of(inputs.ptr()), entries_of(results.ptr()));
   const auto all = operands.all();
   const std::size_t count = entries_of(inputs.ptr()).size();
+  prepare_for_errors();
   const Call call{dtype_named(dtype), all.first(count), all.subspan(count), threads};
   const KernelFunction run = kernel_named(kernel).run;
   const WithoutGil release;
@@ -124,8 +129,9 @@ bool run_py(const char* kernel, const char* dtype, nb::handle inputs, nb::handle
 }
 
 nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
-  Memory* const memory = take_memory(bytes);
-  nb::capsule owner(memory, [](void* held) noexcept { give_back(static_cast<Memory*>(held)); });
+  std::unique_ptr<Memory, decltype(&give_back)> held(take_memory(bytes, "a result"), give_back);
+  nb::capsule owner(held.get(), [](void* kept) noexcept { give_back(static_cast<Memory*>(kept)); });
+  Memory* const memory = held.release();
   return {memory->start, {bytes}, owner};
 }
 
@@ -168,6 +174,7 @@ nb::dict xla_handlers_py() {
 NB_MODULE(_core, m) {
   using namespace roipool;
   m.doc() = "The native core: kernels over integer rectangles.";
+  prepare_for_errors();
   chosen_isa();  // a wrong ROIPOOL_ISA or ROIPOOL_NUM_THREADS is told at import
   default_threads();
   m.def(

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -9,11 +10,12 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace roipool {
@@ -41,13 +43,29 @@ int initial_threads() {
 
 class Pool {
  public:
-  std::atomic_flag busy;  // set by the one caller that uses the workers
+  // Held by the one caller that uses the workers.
+  class Turn {
+   public:
+    explicit Turn(Pool& pool) : pool_(pool), mine_(!pool.busy_.test_and_set()) {}
+    ~Turn() {
+      if (mine_) pool_.busy_.clear();
+    }
+    explicit operator bool() const { return mine_; }
 
+   private:
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    Pool& pool_;
+    const bool mine_;
+  };
+
+  // The first error of a task is thrown when all workers have come to rest; no further task begins.
   void run(int threads, int64_t count, const Task& task) {
     threads = 1 + grow(threads - 1);
     {
       std::lock_guard lock(mutex_);
       task_ = &task;
+      error_ = nullptr;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
       wanted_ = threads - 1;
@@ -56,26 +74,40 @@ class Pool {
     }
     wake_.notify_all();
     drain(0);
-    if (spin([&] { return pending_ == 0; })) return;
-    std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return pending_ == 0; });
+    if (!spin([&] { return pending_ == 0; })) {
+      std::unique_lock lock(mutex_);
+      done_.wait(lock, [&] { return pending_ == 0; });
+    }
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
-  // Returns how many of the wanted workers there are: the system may refuse to start more.
+  // Returns how many of the wanted workers there are: the system may refuse to start more, or have
+  // no memory for them.
   int grow(int wanted) {
     try {
       while (int(workers_.size()) < wanted) {
+        if (!has_room()) break;
         const int worker = int(workers_.size()) + 1;
         workers_.emplace_back([this, worker] { serve(worker); });
         workers_.back().detach();  // they sleep until the process ends
       }
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
     }
     return std::min(wanted, int(workers_.size()));
   }
 
+  // For a thread's stack, and what it takes before it can fail.
+  static bool has_room() {
+    void* const probe =
+        mmap(nullptr, kRoom, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (probe == MAP_FAILED) return false;
+    munmap(probe, kRoom);
+    return true;
+  }
+
   void serve(int worker) {
+    prepare_for_errors();
     uint64_t seen = 0;
     for (;;) {
       spin([&] { return round_ != seen; });
@@ -108,16 +140,25 @@ class Pool {
     for (;;) {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
       if (index >= count_) return;
-      (*task_)(index, worker);
+      try {
+        (*task_)(index, worker);
+      } catch (...) {
+        std::lock_guard lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+        next_.store(count_, std::memory_order_relaxed);
+      }
     }
   }
 
   static constexpr int kSpins = 4000;
+  static constexpr std::size_t kRoom = 32 << 20;
 
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::vector<std::thread> workers_;
+  std::atomic_flag busy_;
   const Task* task_ = nullptr;
+  std::exception_ptr error_;
   std::atomic<int64_t> next_{0};
   int64_t count_ = 0;
   int wanted_ = 0;
@@ -156,15 +197,15 @@ int default_threads() {
 
 void set_default_threads(int count) { g_default = count; }
 
+void prepare_for_errors() {
+  [[maybe_unused]] const volatile int asked = std::uncaught_exceptions();
+}
+
 void parallel_for(int threads, int64_t count, const Task& task) {
   threads = int(std::min<int64_t>(threads, count));
   if (threads > 1) {
     Pool& shared = pool();
-    if (!shared.busy.test_and_set()) {
-      shared.run(threads, count, task);
-      shared.busy.clear();
-      return;
-    }
+    if (const Pool::Turn turn(shared); turn) return shared.run(threads, count, task);
   }
   for (int64_t index = 0; index < count; ++index) task(index, 0);
 }

@@ -12,10 +12,14 @@ inline constexpr int kMostThreads = 1024;
 int default_threads();
 void set_default_threads(int count);
 
+// A thread's first error takes memory for what it is kept in, and the process aborts where there is
+// none left: so this is called while there is.
+void prepare_for_errors();
+
 // Calls task(index, worker) for every index in [0, count), on up to `threads` threads of which
-// the caller is one; worker is below `threads` and `count`. A task must not throw. While another
-// thread holds the pool, and in nested calls, the caller does all the work itself, so that
-// concurrent callers never wait.
+// the caller is one; worker is below `threads` and `count`. Throws what a task threw, the first of
+// several, once none is running. While another thread holds the pool, and in nested calls, the
+// caller does all the work itself, so that concurrent callers never wait.
 void parallel_for(int threads, int64_t count,
                   const std::function<void(int64_t index, int worker)>& task);
 

@@ -70,8 +70,8 @@ ffi::Error run(ffi::RemainingArgs args, ffi::RemainingRets rets, std::string_vie
   const auto result_operands = grouped(results, kernel.maps < 0 ? 0 : -1, std::size_t(maps));
   kernel.run({dtype_of(*args.get<ffi::AnyBuffer>(0)), input_operands, result_operands, 0});
   return ffi::Error::Success();
-} catch (const std::bad_alloc&) {
-  return {ffi::ErrorCode::kResourceExhausted, "roipool: out of memory"};
+} catch (const std::bad_alloc& error) {
+  return {ffi::ErrorCode::kResourceExhausted, std::string("roipool: ") + error.what()};
 } catch (const std::exception& error) {
   return {ffi::ErrorCode::kInvalidArgument, error.what()};
 }
