@@ -37,15 +37,34 @@ DType dtype_named(std::string_view name) {
   throw std::invalid_argument("no kernel for dtype " + std::string(name));
 }
 
-void* contiguous(const Array& array) {
+namespace {
+
+// Whether the axes lie in this order, the last side by side, without gaps.
+bool lies_in_order(const Array& array, std::span<const int> axes) {
   int64_t size = 1, stride = 1;
   bool whole = true;
-  for (int i = array.axes; i-- > 0; stride *= array.shape[i]) {
-    whole = whole && (array.shape[i] == 1 || array.strides[i] == stride);
-    size *= array.shape[i];
+  for (auto axis = axes.rbegin(); axis != axes.rend(); stride *= array.shape[*axis++]) {
+    whole = whole && (array.shape[*axis] == 1 || array.strides[*axis] == stride);
+    size *= array.shape[*axis];
   }
-  if (!whole && size > 0) throw std::invalid_argument("expected a C-contiguous array");
+  return whole || size == 0;
+}
+
+constexpr int kInOrder[] = {0, 1, 2, 3}, kChannelsLast[] = {0, 2, 3, 1};
+
+}  // namespace
+
+void* contiguous(const Array& array) {
+  if (!lies_in_order(array, std::span(kInOrder).first(array.axes)))
+    throw std::invalid_argument("expected a C-contiguous array");
   return array.start;
+}
+
+bool channels_last(const Array& array) {
+  if (lies_in_order(array, kInOrder)) return false;
+  if (!lies_in_order(array, kChannelsLast))
+    throw std::invalid_argument("expected (K, C, h, w) contiguous, or so with its channels last");
+  return true;
 }
 
 const int32_t* whole_numbers(const Array& array) {

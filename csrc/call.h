@@ -53,10 +53,9 @@ const int32_t* whole_numbers(const Array&);
 void* contiguous(const Array&);
 Maps maps_of(const Operand&, int64_t channels, DType);
 
-// Whether an array (K, C, h, w), whole in memory, has its channels last there.
-inline bool channels_last(const Array& array) {
-  return array.strides[1] == 1 && array.shape[2] * array.shape[3] > 1;
-}
+// Whether an array (K, C, h, w), whole in memory, has its channels last there; throws
+// std::invalid_argument where it is neither so nor C-contiguous.
+bool channels_last(const Array&);
 
 // One for each kernel.
 bool max_call(const Call&);

@@ -101,7 +101,9 @@ from roipool.descriptions import OPERATORS, Operator, Option, described
 def shifted(xp, rois, maps, size, dtype, by, *, traced=False):
     return geometry.max_bins(xp, rois + by, maps, size, dtype), None
 
-described(Operator("shifted", "max", shifted, None, checks.DTYPES, (Option("by", "int", int),)))
+described(
+    Operator("shifted", "max", shifted, checks.DTYPES, options=(Option("by", "int", int),))
+)
 from roipool import command
 sys.exit(command.run(sys.argv[1:]))
 """

@@ -384,3 +384,11 @@ def test_little_memory(kernel):
 
 if __name__ == "__main__":
     print(json.dumps(digests()))
+
+
+@pytest.mark.parametrize("kernel", KERNELS[1:])  # the first makes them
+def test_pooled_values_lie_whole(kernel):
+    case = Case(np.dtype(np.float32), 3, pooled=(2, 3))
+    case.pooled = case.pooled.transpose(3, 2, 1, 0).copy().transpose(3, 2, 1, 0)
+    with pytest.raises(ValueError, match="contiguous, or so with its channels last"):
+        case.run(kernel)

@@ -154,7 +154,7 @@ def joined(inputs: Sequence[Arg], calls: Sequence[Mapping[str, Any]]) -> dict[st
         for call, size in zip(calls, sizes, strict=True):
             arrays.append(call[arg.name] + before if arg.along in size else call[arg.name])
             before += size.get(arg.along, 0)
-        one[arg.name] = np.concatenate(arrays)
+        one[arg.name] = np.ascontiguousarray(np.concatenate(arrays))  # which may lie otherwise
     return one
 
 
