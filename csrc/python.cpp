@@ -174,6 +174,16 @@ nb::dict xla_handlers_py() {
 NB_MODULE(_core, m) {
   using namespace roipool;
   m.doc() = "The native core: kernels over integer rectangles.";
+  // The standard library's own says neither for what nor how much.
+  nb::register_exception_translator([](const std::exception_ptr& error, void*) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      PyErr_SetString(PyExc_MemoryError, OutOfMemory("the lists of a call", 0).what());
+    }
+  });
   prepare_for_errors();
   chosen_isa();  // a wrong ROIPOOL_ISA or ROIPOOL_NUM_THREADS is told at import
   default_threads();
