@@ -41,13 +41,12 @@ void add_region(const TapList<Sum>& y, const TapList<Sum>& x, const TapRegions& 
   for (int64_t by = 0; by < regions.y.count; ++by, value += across * n) {
     const Tap<Sum>* tap = y.bin(by);
     int64_t left = y.size[by];
-    for (; left >= 4; left -= 4, tap += 4)
+    for (; left > 4; left -= 4, tap += 4)
       add_to_rows<4, Blocks>(tap, x, value, size, across, sums, plane);
-    switch (left) {
-      case 3: add_to_rows<3, Blocks>(tap, x, value, size, across, sums, plane); break;
-      case 2: add_to_rows<2, Blocks>(tap, x, value, size, across, sums, plane); break;
-      case 1: add_to_rows<1, Blocks>(tap, x, value, size, across, sums, plane); break;
-    }
+    if (left > 0)
+      exactly<4>(left, [&](auto rows) {
+        add_to_rows<rows, Blocks>(tap, x, value, size, across, sums, plane);
+      });
   }
 }
 

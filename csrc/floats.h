@@ -18,6 +18,14 @@ ROIPOOL_INLINE void repeat(const Body& body) {
   repeat(body, std::make_integer_sequence<int, N>{});
 }
 
+// Calls body(std::integral_constant<int, count>) of a count from 1 on, or of Most where it is more.
+template <int Most, class Body>
+ROIPOOL_INLINE void exactly(int64_t count, const Body& body) {
+  if constexpr (Most > 1)
+    if (count < Most) return exactly<Most - 1>(count, body);
+  body(std::integral_constant<int, Most>{});
+}
+
 // The number in every lane, without the addition of 0 that broadcast makes of it.
 template <class T>
 ROIPOOL_INLINE Vec<T> fill(T value) {

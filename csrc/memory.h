@@ -19,8 +19,10 @@ inline constexpr std::size_t kMostKept = 256 << 20;
 class OutOfMemory : public std::bad_alloc {
  public:
   OutOfMemory(const char* purpose, double bytes) noexcept {
-    std::snprintf(text_, sizeof text_, "no memory for %s: %.1f MiB were asked for; %s", purpose,
-                  bytes / (1 << 20), "fewer regions or channels at a time need less");
+    const double mib = bytes / (1 << 20);
+    std::snprintf(text_, sizeof text_, "no memory for %s: %s%.1f MiB were asked for; %s", purpose,
+                  mib < 0.1 ? "less than " : "", std::max(mib, 0.1),
+                  "fewer regions or channels at a time need less");
   }
   const char* what() const noexcept override { return text_; }
 

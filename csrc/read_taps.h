@@ -54,24 +54,20 @@ struct TapReader {
 
   void add_rows(const Tap<Sum>* taps, int64_t count, int64_t size, Vec<Key>* sums,
                 int64_t plane) const {
-    for (; count >= 4; count -= 4, taps += 4) add_rows<4, false>(taps, size, sums, plane);
-    switch (count) {
-      case 3: return add_rows<3, false>(taps, size, sums, plane);
-      case 2: return add_rows<2, false>(taps, size, sums, plane);
-      case 1: return add_rows<1, false>(taps, size, sums, plane);
-    }
+    for (; count > 4; count -= 4, taps += 4) add_rows<4, false>(taps, size, sums, plane);
+    if (count > 0)
+      exactly<4>(count, [&](auto some) { add_rows<some, false>(taps, size, sums, plane); });
   }
 
   // To sums that there are none of yet; returns how many taps it has taken.
   int64_t begin_bins(const Tap<Sum>* taps, int64_t count, int64_t size, Vec<Key>* sums,
                      int64_t plane) const {
-    switch (count) {
-      case 0: add_rows<0, true>(taps, size, sums, plane); return 0;
-      case 1: add_rows<1, true>(taps, size, sums, plane); return 1;
-      case 2: add_rows<2, true>(taps, size, sums, plane); return 2;
-      case 3: add_rows<3, true>(taps, size, sums, plane); return 3;
-      default: add_rows<4, true>(taps, size, sums, plane); return 4;
+    if (count == 0) {
+      add_rows<0, true>(taps, size, sums, plane);
+      return 0;
     }
+    exactly<4>(count, [&](auto some) { add_rows<some, true>(taps, size, sums, plane); });
+    return count < 4 ? count : 4;
   }
 
   // A tile of bins, one block behind the other. Meanwhile the tile before is written.

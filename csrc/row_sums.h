@@ -56,12 +56,8 @@ struct RowSums {
   }
 
   void sum(int64_t row, int64_t end, int64_t first, int64_t size) const {
-    for (; end - row >= 4; row += 4) sum<4>(row, first, size);
-    switch (end - row) {
-      case 3: return sum<3>(row, first, size);
-      case 2: return sum<2>(row, first, size);
-      case 1: return sum<1>(row, first, size);
-    }
+    for (; end - row > 4; row += 4) sum<4>(row, first, size);
+    if (row < end) exactly<4>(end - row, [&](auto rows) { sum<rows>(row, first, size); });
   }
 };
 

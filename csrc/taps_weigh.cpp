@@ -44,34 +44,32 @@ class Weighing {
   void run() {
     for (const Sums& sums : {y_, x_})
       if (sums.out) std::memset(sums.out, 0, std::size_t(sums.count * sum_bytes_));
-    const int64_t count = y_.count + x_.count;
-    if (taps_.channels * taps_.bins() * count == 0) return;
+    if (taps_.channels * taps_.bins() * group_bytes_ == 0) return;
     cut();
     const int64_t room = taps_.room() / 2;
-    const int64_t group_bytes = bytes_of(count, sum_bytes_);
-    const int64_t held = std::clamp<int64_t>(room / group_bytes, 1, groups_);
+    const int64_t held = std::clamp<int64_t>(room / group_bytes_, 1, groups_);
     const int64_t task_groups = std::min(
         held, blocks_together(groups_, std::max<int64_t>(1, strip_bytes_ / 2), room, threads_));
     const int64_t packed_bytes = strip_bytes_ * task_groups;
     const int64_t bytes =
         packed_bytes + kernels_.weigh_bytes(plan_.most_taps, taps_.y.count, taps_.x.count);
-    const Workspace partial(bytes_of(group_bytes, held)), memory(bytes_of(bytes, threads_));
+    const Workspace partial(bytes_of(group_bytes_, held)), memory(bytes_of(bytes, threads_));
     for (int64_t first = 0; first < groups_; first += held) {
       const int64_t groups = std::min(held, groups_ - first);
       const int64_t tasks = ceil_div(groups, task_groups);
       // Of regions that read nothing no sums are written.
       parallel_for(threads_, groups, [&](int64_t group, int) {
-        std::memset(partial.at(group * group_bytes), 0, std::size_t(group_bytes));
+        std::memset(partial.at(group * group_bytes_), 0, std::size_t(group_bytes_));
       });
       parallel_for(threads_, tasks * int64_t(pieces_.size()), [&](int64_t task, int worker) {
         const int64_t from = task % tasks * task_groups;
         weigh(pieces_[task / tasks], (first + from) * kTapGroup,
               std::min(task_groups, groups - from) * kTapGroup, memory.at(worker * bytes),
-              packed_bytes, partial.at(from * group_bytes), group_bytes);
+              packed_bytes, partial.at(from * group_bytes_));
       });
       const auto* const sums = static_cast<const char*>(partial.at(0));
-      if (y_.out) add(y_, sums, groups, group_bytes);
-      if (x_.out) add(x_, sums + y_.count * sum_bytes_, groups, group_bytes);
+      if (y_.out) add(y_, sums, groups);
+      if (x_.out) add(x_, sums + y_.count * sum_bytes_, groups);
     }
   }
 
@@ -97,7 +95,7 @@ class Weighing {
   }
 
   void weigh(const TapPiece& piece, int64_t channel, int64_t channels, void* memory,
-             int64_t packed_bytes, void* sums, int64_t group_bytes) const {
+             int64_t packed_bytes, void* sums) const {
     const int64_t there = std::min(channels, taps_.channels - channel);
     const int64_t plane = tap_pixels(piece.box) * kernels_.pixel_bytes;
     auto* packed = static_cast<char*>(memory);
@@ -110,25 +108,25 @@ class Weighing {
     kernels_.weigh({memory, piece.box, int(there)}, taps_.some(plan_, piece),
                    taps_.pooled_from(channel),
                    {y_.out ? of_y : nullptr, x_.out ? of_y + y_.count * sum_bytes_ : nullptr,
-                    group_bytes / sum_bytes_},
+                    group_bytes_ / sum_bytes_},
                    static_cast<char*>(memory) + packed_bytes);
   }
 
-  void add(const Sums& sums, const char* partial, int64_t groups, int64_t group_bytes) const {
+  void add(const Sums& sums, const char* partial, int64_t groups) const {
     if (sum_bytes_ == 8)
-      add<double>(sums, partial, groups, group_bytes);
+      add<double>(sums, partial, groups);
     else
-      add<float>(sums, partial, groups, group_bytes);
+      add<float>(sums, partial, groups);
   }
 
   template <class Sum>
-  void add(const Sums& sums, const char* partial, int64_t groups, int64_t group_bytes) const {
+  void add(const Sums& sums, const char* partial, int64_t groups) const {
     parallel_for(threads_, ceil_div(sums.count, kAddedTogether), [&](int64_t task, int) {
       const int64_t from = task * kAddedTogether;
       const int64_t to = std::min(from + kAddedTogether, sums.count);
       auto* const out = reinterpret_cast<Sum*>(sums.out);
       for (int64_t g = 0; g < groups; ++g) {
-        const auto* const part = reinterpret_cast<const Sum*>(partial + g * group_bytes);
+        const auto* const part = reinterpret_cast<const Sum*>(partial + g * group_bytes_);
         for (int64_t s = from; s < to; ++s) out[s] += part[s];
       }
     });
@@ -141,6 +139,7 @@ class Weighing {
   const int64_t groups_ = ceil_div(taps_.channels, kTapGroup);
   const int64_t group_blocks_ = kTapGroup / kernels_.lanes;
   const int64_t pixel_bytes_ = group_blocks_ * kernels_.pixel_bytes;
+  const int64_t group_bytes_ = bytes_of(y_.count + x_.count, sum_bytes_);  // of a group's sums
   const RegionsByImage by_image_{taps_.image, taps_.regions, taps_.maps.images()};
   TapPlan plan_;
   int threads_;

@@ -124,7 +124,7 @@ def taps(sampling_ratio=2, dtype=np.float32, shapes=SHAPES):
     shapes = tuple(shapes)
     call = ROI_ALIGN.call((2, 3), 0.9, len(maps), sampling_ratio=sampling_ratio, aligned=True)
     sizes = geometry.maps_of(shapes, call.scales)
-    found = native.structure(ROI_ALIGN, rois, sizes, "float32", call)._asdict()
+    found = native.structure(ROI_ALIGN, rois, sizes, "float32", call)[0]._asdict()
     known = {name: jnp.asarray(value) for name, value in found.items()}
     pooled = normal_maps(np.random.default_rng(5), (len(rois), 3, 2, 3))
     known |= {"data": [x.astype(dtype) for x in maps], "pooled": jnp.asarray(pooled, dtype)}

@@ -28,7 +28,7 @@ def taps(
     slopes: bool,
     ranges: tuple[NDArray[np.int32], ...],
     threads: int = 0,
-) -> tuple[bool, list[bytearray]]:
+) -> tuple[bool, list[bytes]]:
     """Fills ranges (image, y_taps, x_taps) as geometry.align_taps does, from float32 or float64
     rois; returns whether every row is a region, and bytes: of y_pixel, y_weight and, where asked
     for, the slopes along y, then along x. Taps that neither weigh nor, where that is asked for,

@@ -25,39 +25,13 @@ def structure(
     first: int = 0,
     *,
     refuse: bool = True,
-) -> Any:
-    """What a kernel takes beside the features.
+    moving: bool = False,
+) -> tuple[Any, geometry.Slopes | None]:
+    """What a kernel takes beside the features and, where `moving`, how it moves with the regions.
 
     A row that is neither region nor padding is refused, by its place where `first` others come
     before, or is taken as padding where nobody could catch the error.
     """
-    return _structure(operator, rows, maps, data_dtype, call, first, refuse, moving=False)[0]
-
-
-def moving_structure(
-    operator: Operator,
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    data_dtype: str,
-    call: Call,
-    first: int = 0,
-    *,
-    refuse: bool = True,
-) -> tuple[Any, geometry.Slopes | None]:
-    """The same, with what is to move in it, and how it moves with the regions."""
-    return _structure(operator, rows, maps, data_dtype, call, first, refuse, moving=True)
-
-
-def _structure(
-    operator: Operator,
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    data_dtype: str,
-    call: Call,
-    first: int,
-    refuse: bool,
-    moving: bool,
-) -> tuple[Any, geometry.Slopes | None]:
     # Half types have the arithmetic of float32, and NumPy need not know them.
     dtype = np.float64 if data_dtype == "float64" else np.float32
     given = maps, call.pooled_size, dtype, *call.more
@@ -67,10 +41,14 @@ def _structure(
         with np.errstate(all="ignore"):  # told by name below
             found, all_known = operator.structure(np, rows, *given), False
     if refuse and not all_known:
-        image = found[0].image
-        rois.refuse_batch_indices(rows, image, sum(maps.images), first)
-        rois.refuse_coordinates(rows, image, maps.scales, first)
-    return found
+        refuse_rows(rows, found[0].image, maps, first)
+    return found if moving else (found[0], None)
+
+
+def refuse_rows(rows: np.ndarray, image: np.ndarray, maps: geometry.Maps, first: int = 0) -> None:
+    """Raise for the first row that is neither region nor padding, the image of each being known."""
+    rois.refuse_batch_indices(rows, image, sum(maps.images), first)
+    rois.refuse_coordinates(rows, image, maps.scales, first)
 
 
 def gradient_of_rois(
@@ -78,18 +56,20 @@ def gradient_of_rois(
     dtype: str,
     known: Mapping[str, Any],
     slopes: geometry.Slopes | None,
-    gradient: np.ndarray,
+    F: Any,
     threads: int = 0,
-) -> None:
-    """Add to (K, 5): the chain rule through the weights, all of a call being known by name."""
+) -> np.ndarray:
+    """(K, 5) of type F, by the chain rule through the weights, all of a call known by name."""
     assert slopes is not None
     weighed = [np.empty(len(slope), slope.dtype) for slope in slopes]
     run(operator.weigh, dtype, known, weighed, threads)
+    gradient = np.zeros((len(known["image"]), 5), F)
     for columns, moved, slope, taps in zip(
-        ((2, 4), (1, 3)), weighed, slopes, (known["y_taps"], known["x_taps"]), strict=True
+        geometry.ENDS.values(), weighed, slopes, (known["y_taps"], known["x_taps"]), strict=True
     ):
         with np.errstate(over="ignore", invalid="ignore"):
             gradient[:, columns] += over_regions(moved[:, None] * slope, taps)
+    return gradient
 
 
 def over_regions(values: np.ndarray, taps: np.ndarray) -> np.ndarray:

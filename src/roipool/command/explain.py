@@ -54,7 +54,7 @@ def explain(
     results = door.pool(operator, taken, row, call, bool(operator.saved), None)
     values, argmax = (*results, None)[:2] if operator.saved else (results, None)
     maps = geometry.maps_of([one.shape], call.scales)
-    found = native.structure(operator, row, maps, taken.dtype.name, call)
+    found, _ = native.structure(operator, row, maps, taken.dtype.name, call)
     position = None if argmax is None else argmax[0, 0]
     known = {**_map_of(features, image, channel), "operator": chosen.title, "asked": asked}
     known["values"] = values[0, 0]

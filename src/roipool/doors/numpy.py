@@ -27,7 +27,7 @@ def pool(
         kind = dtype if arg.dtype == "data" else position(_planes(maps))
         results.append(result(memory_of, shape, kind, *maps, *results))
     extent = geometry.maps_of([array.shape for array in maps], call.scales)
-    found = native.structure(operator, rows, extent, name, call)
+    found, _ = native.structure(operator, rows, extent, name, call)
     native.run(kernel, name, {"data": maps, **found._asdict()}, results)
     return tuple(results) if positions else results[0]
 
@@ -52,7 +52,7 @@ def backward(
         found = {"image": native.image_index(rows, images)}
     else:
         maps = geometry.maps_of(data_shapes, call.scales)
-        found = native.structure(operator, rows, maps, grad.dtype.name, call)._asdict()
+        found = native.structure(operator, rows, maps, grad.dtype.name, call)[0]._asdict()
     given = checks.results(out, len(data_shapes) if several else None)
     inputs = [grad, *read.values()]
     filled: list[np.ndarray] = []
@@ -75,12 +75,11 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
     dtype = maps[0].dtype
     sizes = geometry.maps_of(list(map(np.shape, maps)), call.scales)
-    found, slopes = native.moving_structure(operator, rows, sizes, dtype.name, call)
-    gradient = np.zeros((len(rows), 5), geometry.float_type(np, dtype, rows.dtype))
+    found, slopes = native.structure(operator, rows, sizes, dtype.name, call, moving=True)
+    F = geometry.float_type(np, dtype, rows.dtype)
     known: dict[str, Any] = {"data": maps, **found._asdict()}
     known["pooled"] = np.ascontiguousarray(rois.as_native(grad))
-    native.gradient_of_rois(operator, dtype.name, known, slopes, gradient)
-    return gradient
+    return native.gradient_of_rois(operator, dtype.name, known, slopes, F)
 
 
 def as_maps(data: Any, known: Sequence[str] = checks.DTYPES) -> list[np.ndarray]:

@@ -13,9 +13,18 @@ give the same bits. Four rules keep it so; each was seen to move edges or sample
 
 from roipool.geometry.bins import Bins, Rounded, max_bins, rounded
 from roipool.geometry.regions import Maps, beside_the_map, float_type, image_index, maps_of
-from roipool.geometry.taps import Grid, Slopes, Taps, align_grids, align_taps, sample_position
+from roipool.geometry.taps import (
+    ENDS,
+    Grid,
+    Slopes,
+    Taps,
+    align_grids,
+    align_taps,
+    sample_position,
+)
 
 __all__ = [
+    "ENDS",
     "Bins",
     "Grid",
     "Maps",

@@ -45,6 +45,10 @@ class Slopes(NamedTuple):
     x: Array
 
 
+# The columns of rows that hold these ends, by the weights that move with them.
+ENDS = {"y_weight": (2, 4), "x_weight": (1, 3)}
+
+
 def align_taps(
     xp: Any,
     rois: Array,

@@ -73,6 +73,5 @@ def weigh_tile(
     found, slopes = windows.within(block.found, regions, window, block.slopes)
     pooled = np.ascontiguousarray(grad[regions])
     known = {"data": [data], "pooled": pooled, **found._asdict()}
-    moved = np.zeros((len(regions), 5), source.sums)
-    native.gradient_of_rois(source.operator, data.dtype.name, known, slopes, moved)
+    moved = native.gradient_of_rois(source.operator, data.dtype.name, known, slopes, source.sums)
     return tasks.Pooled(regions, moved)

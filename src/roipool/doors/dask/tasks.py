@@ -40,9 +40,7 @@ class Source(NamedTuple):
         """That of the rows from row `first` of all rois on, and how it moves."""
         operator, maps, dtype, call, moving = self
         given = operator, rows, maps, dtype, call, first
-        if moving:
-            return windows.listed(*native.moving_structure(*given, refuse=refuse))
-        return windows.listed(native.structure(*given, refuse=refuse), None)
+        return windows.listed(*native.structure(*given, refuse=refuse, moving=moving))
 
     def bytes_each(self, rows: np.ndarray) -> int:
         """What a row is as a structure, on average over some of them."""

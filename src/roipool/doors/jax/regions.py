@@ -55,7 +55,7 @@ def structure(
     Of rows that can be looked at, wrong ones are refused; of others they are padding.
     """
     if isinstance(rows, np.ndarray):
-        found = native.structure(operator, rows, maps, checks.dtype_name(dtype), call)
+        found, _ = native.structure(operator, rows, maps, checks.dtype_name(dtype), call)
         return _in_few_sizes(operator.forward, found._asdict())
     return moving(operator.structure, maps, dtype, call, rows)
 

@@ -128,7 +128,7 @@ class Pool(mx.operator.CustomOp):
     ) -> Pooled:
         operator, call, dtype = self.operator, self.call, data.dtype.name
         rows, maps = view("rois", rois), geometry.maps_of([data.shape], call.scales)
-        found = native.structure(operator, rows, maps, dtype, call, refuse=False)
+        found, _ = native.structure(operator, rows, maps, dtype, call, refuse=False)
         known = {"data": [data], **found._asdict()}
         native.run(operator.forward, dtype, known, [values, *saved])
         padding = np.array([-1, 0, 0, 0, 0], rows.dtype)

@@ -25,17 +25,17 @@ def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, 
     rows = _as_rows(rois, sum([each.shape[0] for each in maps]))
     several = checks.is_several(data)
     taken = (maps if several else maps[0], rows)
-    scales = [side for pair in call.scales for side in pair]
+    options = _options(call)
     if out is None:
         name = _form(operator, several, "_argmax" if positions else "")
-        return OVERLOADS[name](*taken, call.pooled_size, scales, *call.more)
+        return OVERLOADS[name](*taken, call.pooled_size, *options)
     shape = (rows.shape[0], maps[0].shape[1], *call.pooled_size)
     values, argmax = checks.values_and_argmax(out) if positions else (out, None)
     _check_out(values, shape, maps[0].dtype, *maps, rows)
     if argmax is not None:
         _check_out(argmax, shape, position_dtype(maps), *maps, rows)
     found = (values, argmax)[: len(operator.forward.results)]
-    OVERLOADS[_form(operator, several, "_out")](*taken, scales, *call.more, *found)
+    OVERLOADS[_form(operator, several, "_out")](*taken, *options, *found)
     return out
 
 
@@ -55,17 +55,17 @@ def backward(
     name = NAMES.get(grad.dtype)
     checks.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], data_shapes[0])
     positions = [_positions(array, grad) for array in saved.values()]
-    scales = [] if call is None else [[side for pair in call.scales for side in pair], *call.more]
+    options = [] if call is None else _options(call)
     taken = (grad, *positions, rows)
     if out is None:
         sides = [side for shape in data_shapes for side in shape]
         form = _form(operator, several, "_backward")
-        return OVERLOADS[form](*taken, sides, *scales)
+        return OVERLOADS[form](*taken, sides, *options)
     given = checks.results(out, len(data_shapes) if several else None)
     for memory, shape in zip(given, data_shapes, strict=True):
         _check_out(memory, shape, grad.dtype, grad, rows)
     form = _form(operator, several, "_backward_out")
-    OVERLOADS[form](*taken, *scales, list(given) if several else out)
+    OVERLOADS[form](*taken, *options, list(given) if several else out)
     return out
 
 
@@ -78,10 +78,15 @@ def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Cal
     checks.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
     several = checks.is_several(data)
-    scales = [side for pair in call.scales for side in pair]
     form = _form(operator, several, "_backward_rois")
-    gradient: Tensor = OVERLOADS[form](grad, maps if several else maps[0], rows, scales, *call.more)
+    taken = (grad, maps if several else maps[0], rows)
+    gradient: Tensor = OVERLOADS[form](*taken, *_options(call))
     return gradient
+
+
+def _options(call: Call) -> list[Any]:
+    """What follows the tensors in a form's call, as its schema has it."""
+    return [[side for pair in call.scales for side in pair], *call.more]
 
 
 def _form(operator: Operator, several: bool, which: str = "") -> str:

@@ -21,7 +21,7 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from roipool.doors.torch.forms import FORMS, GRAD_ROIS, OVERLOADS, ROIS, Form, called, each
+from roipool.doors.torch.forms import FORMS, OVERLOADS, ROIS, Form, called, each
 from roipool.doors.torch.kernels import Known
 from roipool.doors.torch.moving import gradient_of_rois, through_weights
 
@@ -30,12 +30,11 @@ def is_differentiated(value: Any) -> bool:
     """Whether a derivative of either mode may follow."""
     if not isinstance(value, Tensor):
         return isinstance(value, list) and any(map(is_differentiated, value))
-    return (value.requires_grad and torch.is_grad_enabled()) or _has_tangent(value)
+    return _needs_gradient(value) or _has_tangent(value)
 
 
-def _needs_gradient(rois: Tensor) -> bool:
-    """Of regions that nothing moves with, whose tangent therefore need not be looked for."""
-    return rois.requires_grad and torch.is_grad_enabled()
+def _needs_gradient(value: Tensor) -> bool:
+    return value.requires_grad and torch.is_grad_enabled()
 
 
 def _has_tangent(value: Tensor) -> bool:
@@ -48,20 +47,18 @@ def kernel(form: Form) -> Callable[..., Any]:
     """What autograd does for a form; only where it is asked to is anything kept."""
     overload, count = OVERLOADS[form.name], len(form.inputs)
     names = [arg.name for arg in form.inputs]
-    known_linear = names if form.results == (GRAD_ROIS,) else (*form.transposes, ROIS.name)
-    moves = ROIS.name in form.transposes
-    differentiable = [
-        (i, name, is_differentiated if moves or name != ROIS.name else _needs_gradient)
-        for i, name in enumerate(names)
-        if name in known_linear
-    ]
+    moves = form.of_rois or ROIS.name in form.transposes
+    looks = dict.fromkeys(names if form.of_rois else form.transposes, is_differentiated)
+    if not moves:  # a tangent of regions need not be looked for
+        looks[ROIS.name] = _needs_gradient
+    differentiable = [(i, name, looks[name]) for i, name in enumerate(names) if name in looks]
 
     def call(*values: Any) -> Any:
         wanted = [name for i, name, wants in differentiable if wants(values[i])]
         if not wanted:
             with torch._C._AutoDispatchBelowAutograd():
                 return overload(*values)
-        if form.results == (GRAD_ROIS,):
+        if form.of_rois:
             return gradient_of_rois(form, form.known(values))
         if moves and _has_tangent(values[names.index(ROIS.name)]):
             return through_weights(form, form.known(values))

@@ -25,6 +25,7 @@ from functools import cached_property
 from typing import Any
 
 from roipool.descriptions import Operator
+from roipool.geometry import ENDS
 from roipool.kernels import KERNELS, POOLED, Arg, Kernel
 
 ROIS = Arg("rois", "K5", "rois", along="N")
@@ -33,7 +34,6 @@ FORMS: dict[str, "Form"] = {}  # that are registered, by name
 OVERLOADS: dict[str, Any] = {}  # what calls them
 OVERLOADED = (("", False), (".several", True))
 FEATURES = ("data", POOLED.name)
-COLUMNS = {"y_weight": (2, 4), "x_weight": (1, 3)}  # of rois: the ends that a weight moves with
 _INPUTS = {POOLED.name: "grad"}  # as schemas say it
 _RESULTS = {POOLED.name: "values", "data": "grad_data"}
 
@@ -109,6 +109,11 @@ class Form:
             (arg, [] if arg.axes == "NCHW" else [told[letter] for letter in arg.axes])
             for arg in self.results
         ]
+
+    @property
+    def of_rois(self) -> bool:
+        """Whether the result is the gradient of the regions."""
+        return self.results == (GRAD_ROIS,)
 
     @cached_property
     def located(self) -> bool:
@@ -240,7 +245,7 @@ def _shape(kernel: Kernel, several: bool) -> dict[str, str]:
 
 def weights(operator: Operator) -> tuple[Arg, ...]:
     """The weights that move with the regions."""
-    return tuple(arg for arg in operator.linear.inputs if arg.name in COLUMNS)
+    return tuple(arg for arg in operator.linear.inputs if arg.name in ENDS)
 
 
 def _structure(operator: Operator) -> Form:

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from roipool import _core, checks, descriptions, geometry, memory, native
-from roipool import rois as regions
 from roipool.checks import DTYPES
 from roipool.descriptions import Call
-from roipool.doors.torch.forms import FEATURES, GRAD_ROIS, ROIS, Form
+from roipool.doors.torch.forms import FEATURES, ROIS, Form
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
 STORED = {  # NumPy has no bfloat16
@@ -26,7 +25,7 @@ def cpu(form: Form) -> Callable[..., Any]:
         return lambda *values: _structure_and_slopes(form, form.known(values))
     if form.out:
         return lambda *values: _fill_memory(form, values)
-    if form.results == (GRAD_ROIS,):
+    if form.of_rois:
         return lambda *values: _gradient_of_rois(form, form.known(values))
 
     def call(*values: Any) -> Any:
@@ -210,13 +209,13 @@ def _arrays(form: Form, known: Known) -> dict[str, Any]:
 def _gradient_of_rois(form: Form, known: Known) -> Tensor:
     operator, rows, call = form.operator, _numbers(known["rois"]), call_of(form, known)
     assert operator is not None
-    maps, dtype = geometry.maps_of(shapes_of(known), call.scales), NAMES[features_of(known).dtype]
-    found, slopes = native.moving_structure(operator, rows, maps, dtype, call)
-    (gradient,) = _results(form, known, _empty)
-    gradient[:] = 0
+    maps, dtype = geometry.maps_of(shapes_of(known), call.scales), features_of(known).dtype
+    found, slopes = native.structure(operator, rows, maps, NAMES[dtype], call, moving=True)
     inputs = _arrays(form, known) | found._asdict()
-    native.gradient_of_rois(operator, dtype, inputs, slopes, gradient, _threads())
-    return torch.from_numpy(gradient)
+    F = geometry.float_type(np, STORED[dtype], rows.dtype)
+    return torch.from_numpy(
+        native.gradient_of_rois(operator, NAMES[dtype], inputs, slopes, F, _threads())
+    )
 
 
 def _structure(form: Form, known: Known) -> dict[str, Any]:
@@ -227,8 +226,8 @@ def _structure(form: Form, known: Known) -> dict[str, Any]:
     call = call_of(form, known)
     maps = geometry.maps_of(shapes, call.scales)
     dtype = NAMES[features_of(known).dtype]
-    found: dict[str, Any] = native.structure(operator, rows, maps, dtype, call)._asdict()
-    return found
+    found, _ = native.structure(operator, rows, maps, dtype, call)
+    return {**found._asdict()}
 
 
 def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
@@ -240,8 +239,7 @@ def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
         found, slopes = form.operator.structure(
             np, rows, maps, call.pooled_size, dtype, *call.more, traced=known["traced"]
         )
-    regions.refuse_batch_indices(rows, found.image, sum(maps.images))
-    regions.refuse_coordinates(rows, found.image, maps.scales)
+    native.refuse_rows(rows, found.image, maps)
     arrays = {**found._asdict(), **_named(form, slopes)}
     return tuple(torch.from_numpy(np.ascontiguousarray(arrays[arg.name])) for arg in form.results)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch._guards import detect_fake_mode
 
 from roipool import geometry
-from roipool.doors.torch.forms import COLUMNS, FORMS, Form, called, weights
+from roipool.doors.torch.forms import FORMS, Form, called, weights
 from roipool.doors.torch.kernels import Known, call_of, features_of, shapes_of
 
 
@@ -42,7 +42,7 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
 
 def _moved(rois: Tensor, image: Tensor, slope: Tensor, weight: str) -> Tensor:
     """0, with the derivatives that each tap's weight has for the ends of its region."""
-    ends = rois[:, COLUMNS[weight]].to(slope.dtype)
+    ends = rois[:, geometry.ENDS[weight]].to(slope.dtype)
     step = torch.where(image[:, None] >= 0, ends - ends.detach(), 0)  # of padding perhaps NaN
     return (of_regions(slope, len(rois)) * step[:, None]).sum(2).flatten()
 
@@ -67,7 +67,7 @@ def gradient_of_rois(form: Form, known: Known) -> Tensor:
     for arg, slope in zip(weights(operator), slopes, strict=True):
         moved = called(operator.linear.linear[arg.name] + form.overload, known | found)
         of_ends = of_regions(moved[:, None] * slope, len(rois)).sum(1)
-        ends |= dict(zip(COLUMNS[arg.name], of_ends.unbind(1), strict=True))
+        ends |= dict(zip(geometry.ENDS[arg.name], of_ends.unbind(1), strict=True))
     sides = [ends[column] for column in range(1, 5)]
     gradient = torch.stack([torch.zeros_like(sides[0]), *sides], dim=1)
     return gradient.to(geometry.float_type(torch, features_of(known).dtype, rois.dtype))
