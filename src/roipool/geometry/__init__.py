@@ -1,6 +1,7 @@
 """Regions to what kernels reduce over: where every rounding of the library is defined.
 
-A region becomes integer rectangles (`Bins`) or lists of weighted pixels along each axis (`Taps`).
+A region becomes integer rectangles (`Bins`), lists of weighted pixels along each axis (`Taps`), or
+lists of weighted pixels of each bin (`Points`).
 Written once against the array-API namespace `xp`, so that NumPy, PyTorch, JAX and their compilers
 give the same bits. Four rules keep it so; each was seen to move edges or samples when broken.
 
@@ -11,33 +12,41 @@ give the same bits. Four rules keep it so; each was seen to move edges or sample
 - Everything is computed in F (float64 when features and regions both are, else float32).
 """
 
+from roipool.geometry.align import Grid, align_grids, align_taps, sample_position
+from roipool.geometry.areas import average_taps, position_sensitive_taps
 from roipool.geometry.bins import Bins, Rounded, max_bins, rounded
+from roipool.geometry.crop import crop_taps
+from roipool.geometry.integral import integral_taps
+from roipool.geometry.levels import levels_of
 from roipool.geometry.regions import Maps, beside_the_map, float_type, image_index, maps_of
-from roipool.geometry.taps import (
-    ENDS,
-    Grid,
-    Slopes,
-    Taps,
-    align_grids,
-    align_taps,
-    sample_position,
-)
+from roipool.geometry.rotated import rotated_points
+from roipool.geometry.samples import align_samples
+from roipool.geometry.taps import Points, PointSlopes, Slopes, Taps, empty_bins
 
 __all__ = [
-    "ENDS",
     "Bins",
     "Grid",
     "Maps",
+    "PointSlopes",
+    "Points",
     "Rounded",
     "Slopes",
     "Taps",
     "align_grids",
+    "align_samples",
     "align_taps",
+    "average_taps",
     "beside_the_map",
+    "crop_taps",
+    "empty_bins",
     "float_type",
     "image_index",
+    "integral_taps",
+    "levels_of",
     "maps_of",
     "max_bins",
+    "position_sensitive_taps",
+    "rotated_points",
     "rounded",
     "sample_position",
 ]

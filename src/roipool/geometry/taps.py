@@ -1,22 +1,9 @@
-"""Regions as weighted pixels along each axis: the sample points of roi_align, merged by pixel."""
+"""Regions as weighted pixels: lists along each axis (`Taps`), or of a bin's pixels (`Points`)."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from roipool.geometry.regions import (
-    Array,
-    Axis,
-    Maps,
-    along,
-    clip,
-    float_type,
-    product,
-    quotient,
-    scaled,
-)
-
-# Samples of an adaptive grid are at least half a pixel apart, or one a bin: at most 4 weigh on a
-# pixel, and one more on either side may be there by rounding.
-NEAR = 6
+from roipool.geometry.regions import Array, along
 
 
 class Taps(NamedTuple):
@@ -45,210 +32,100 @@ class Slopes(NamedTuple):
     x: Array
 
 
-# The columns of rows that hold these ends, by the weights that move with them.
-ENDS = {"y_weight": (2, 4), "x_weight": (1, 3)}
-
-
-def align_taps(
-    xp: Any,
-    rois: Array,
-    maps: Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    *,
-    sampling_ratio: int,
-    aligned: bool,
-    traced: bool = False,
-) -> tuple[Taps, Slopes]:
-    """Bins of roi_align: a grid of samples each, interpolated between pixels.
-
-    `rois` is (K, 5), in image pixels, of any real dtype. Where `traced`, no value is looked at: an
-    adaptive grid then has as many taps as the longest map has pixels.
-    """
-    image, grids = align_grids(
-        xp, rois, maps, pooled_size, data_dtype, sampling_ratio=sampling_ratio, aligned=aligned
-    )
-    sums = xp.float64 if data_dtype == xp.float64 else xp.float32
-    ranges, pixels, weights, slopes = [], [], [], []
-    for grid in grids:
-        if sampling_ratio > 0:
-            pixel, terms = _sampled(xp, grid, sampling_ratio)
-        else:
-            pixel, terms = _run(xp, grid, grid.axis.longest if traced else None)
-        samples = along(grid.samples, 2)
-        weight, *moving = (xp.asarray(quotient(xp, term, samples), dtype=sums) for term in terms)
-        ranges.append(_ranges(xp, pixel))
-        pixels.append(xp.reshape(pixel, (-1,)))
-        weights.append(xp.reshape(weight, (-1,)))
-        slopes.append(xp.reshape(xp.stack(moving, axis=-1), (-1, 2)))
-    (y_weight, x_weight), (y_taps, x_taps), (y_pixel, x_pixel) = weights, ranges, pixels
-    taps = Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel)
-    return taps, Slopes(*slopes)
-
-
-def _ranges(xp: Any, pixel: Array) -> Array:
-    regions, bins, taps = pixel.shape
-    begin = xp.reshape(xp.arange(regions * bins, dtype=xp.int32) * taps, (regions, bins))
-    return xp.stack([begin, begin + taps], axis=-1)
-
-
-class Grid(NamedTuple):
-    """Samples of all bins along one axis: (K,) each, but for `first` (K, P).
+class Points(NamedTuple):
+    """The bins of K regions whose pixels are no rows and columns; a weight of 0 reads nothing.
 
     Attributes:
-        axis: Where the ends of regions lie.
-        begin: Where a region begins, pixel k being at k.
-        extent: Of a region, as it is divided into bins.
-        first: Where a bin begins.
-        size: Of a bin; negative where the region is mirrored.
-        samples: Of a bin, at least 1.
-        none: Whether there is none after all.
-        reach: How far its size moves with its ends in the image; 0 where it is clamped.
+        image: (K,) int32 index of the feature map; −1 for a row that is no region.
+        weight: (S,) weight of each point of all bins, in the type of sums.
+        points: (K, P_h, P_w, 2) int32 where each bin's points begin and end among them.
+        y_pixel: (S,) int32 the row that each point reads.
+        x_pixel: (S,) int32 its column.
     """
 
-    axis: Axis
-    begin: Array
-    extent: Array
-    first: Array
-    size: Array
-    samples: Array
-    none: Array
-    reach: Array
+    image: Array
+    weight: Array
+    points: Array
+    y_pixel: Array
+    x_pixel: Array
 
 
-class _Read(NamedTuple):
-    """The two pixels that samples read, and what weighs them: weight, and its slopes."""
+class PointSlopes(NamedTuple):
+    """How weights move with all that a row says of its region: (S, columns)."""
 
-    low: Array
-    high: Array
-    of_low: list[Array]
-    of_high: list[Array]
+    weight: Array
 
 
-def align_grids(
-    xp: Any,
-    rois: Array,
-    maps: Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    *,
-    sampling_ratio: int,
-    aligned: bool,
-) -> tuple[Array, tuple[Grid, Grid]]:
-    """The image of each row, and its samples along y and x."""
-    dtype = float_type(xp, data_dtype, rois.dtype)
-    image, (y, x) = scaled(xp, rois, maps, dtype, scale_type=dtype)
-    height, width = pooled_size
-    return image, (
-        _grid(xp, y, height, sampling_ratio, aligned),
-        _grid(xp, x, width, sampling_ratio, aligned),
-    )
+class Listed(NamedTuple):
+    """The taps of bins along one axis: (K, P, T) each, as many of every bin.
+
+    Attributes:
+        pixel: int32.
+        terms: Weight, and its slopes for the first and the last end of the region.
+        empty: (K, P) whether a bin has none, if that matters.
+    """
+
+    pixel: Array
+    terms: Sequence[Array]
+    empty: Array | None = None
 
 
-def _grid(xp: Any, axis: Axis, count: int, sampling_ratio: int, aligned: bool) -> Grid:
-    offset = 0.5 if aligned else 0.0
-    begin, end = axis.begin - offset, axis.end - offset
-    extent = end - begin
-    reach = xp.zeros_like(extent) + axis.scale
-    if not aligned:
-        reach = xp.where(extent < 1, xp.zeros_like(reach), reach)
-        extent = xp.where(extent < 1, xp.ones_like(extent), extent)
-    size = quotient(xp, extent, count)
-    samples = xp.full_like(size, sampling_ratio) if sampling_ratio > 0 else xp.ceil(size)
-    none = samples <= 0
-    samples = xp.where(none, xp.ones_like(samples), samples)
-    size = xp.where(none, xp.ones_like(size), size)
-    part = xp.arange(count, dtype=size.dtype)
-    first = begin[:, None] + product(xp, part[None, :], size[:, None])
-    return Grid(axis, begin, extent, first, size, samples, none, reach)
+def taps_of(
+    xp: Any, image: Array, axes: tuple[Listed, Listed], data_dtype: Any, *, each: bool = False
+) -> tuple[Taps, Slopes]:
+    """Bins along y and x in lists. Where `each`, every bin is a region of one bin, in an image of
+    its own: planes of a position-sensitive map, counted through.
+    """
+    sums = xp.float64 if data_dtype == xp.float64 else xp.float32
+    if each:
+        image, axes = _each_bin(xp, image, axes)
+    ranges, weights, slopes = [], [], []
+    for listed in axes:
+        weight, *moving = (xp.reshape(xp.asarray(t, dtype=sums), (-1,)) for t in listed.terms)
+        moving = moving or [xp.zeros_like(weight)] * 2
+        ranges.append(ranges_of(xp, listed.pixel, listed.empty))
+        weights.append(weight)
+        slopes.append(xp.stack(moving, axis=-1))
+    y, x = (xp.reshape(xp.asarray(listed.pixel, dtype=xp.int32), (-1,)) for listed in axes)
+    (y_weight, x_weight), (y_taps, x_taps) = weights, ranges
+    return Taps(image, y_weight, x_weight, y_taps, y, x_taps, x), Slopes(*slopes)
 
 
-def sample_position(xp: Any, grid: Grid, sample: Array) -> Array:
-    """Where samples (K, P, …) lie; the number of a bin's first is 0.5, that of the next 1.5."""
-    axes = sample.ndim - 1
-    inside = quotient(xp, sample * along(grid.size, axes), along(grid.samples, axes))
-    return along(grid.first, axes - 1) + inside
+def ranges_of(xp: Any, pixel: Array, empty: Array | None = None) -> Array:
+    """Where bins begin and end in a list of as many of each."""
+    *bins, taps = pixel.shape
+    count = 1
+    for side in bins:
+        count = count * side
+    begin = xp.reshape(xp.arange(count, dtype=xp.int32) * taps, tuple(bins))
+    end = begin + taps if empty is None else xp.where(empty, begin, begin + taps)
+    return xp.stack([begin, end], axis=-1)
 
 
-def _read(xp: Any, grid: Grid, sample: Array) -> _Read:
-    """What samples read; what weighs is 0 where a sample counts as nothing."""
-    axes = sample.ndim - 1
-    samples, last = along(grid.samples, axes), along(grid.axis.last, axes)
-    position = sample_position(xp, grid, sample)
-    counts = (position >= -1) & (position <= along(grid.axis.border, axes)) & (sample < samples)
-    counts = counts & ~along(grid.none, axes) & (last >= 0)
-    inside = clip(xp, position, last)
-    low = xp.floor(inside)
-    share = inside - low
-
-    bins = grid.first.shape[1]
-    part = along(xp.arange(bins, dtype=position.dtype), axes - 1)
-    t = (part[None, ...] + sample / samples) / bins  # from end to end of the region
-    moves = counts & (position >= 0) & (position < last)
-    slopes = [
-        along(grid.axis.scale, axes) - along(grid.reach, axes) * t,
-        along(grid.reach, axes) * t,
-    ]
-    slopes = [xp.where(moves, slope, xp.zeros_like(position)) for slope in slopes]
-    of_low, of_high = (xp.where(counts, w, xp.zeros_like(w)) for w in (1 - share, share))
-    low = xp.asarray(low, dtype=xp.int32)
-    high = clip(xp, low + 1, along(grid.axis.length - 1, axes))  # which F may not hold
-    low, high = (xp.maximum(pixel, xp.zeros_like(pixel)) for pixel in (low, high))  # of no pixel
-    return _Read(
-        low,
-        high,
-        [of_low, *(-slope for slope in slopes)],
-        [of_high, *slopes],
-    )
+def empty_bins(xp: Any, image: Array, y_taps: Array, x_taps: Array) -> Array:
+    """(K, P_h, P_w) which bins of regions have no taps at all."""
+    y, x = (taps[..., 0] >= taps[..., 1] for taps in (y_taps, x_taps))
+    empty: Array = (y[:, :, None] | x[:, None, :]) & (image >= 0)[:, None, None]
+    return empty
 
 
-def _sampled(xp: Any, grid: Grid, count: int) -> tuple[Array, list[Array]]:
-    """So many samples a bin: a tap for either pixel of each, merged into the first of a pixel."""
-    sample = xp.arange(count, dtype=grid.size.dtype)[None, None, :] + 0.5
-    mirrored = (grid.size < 0)[:, None, None]  # whose pixels descend
-    sample = xp.where(mirrored, count - sample, sample)
-    read = _read(xp, grid, sample)
-    shape = (*grid.first.shape, 2 * count)
-    pixel = xp.reshape(xp.stack([read.low, read.high], axis=-1), shape)
-    terms = [
-        xp.reshape(xp.stack(pair, axis=-1), shape)
-        for pair in zip(read.of_low, read.of_high, strict=True)
-    ]
-    place = xp.arange(2 * count)
-    totals, repeated = [xp.zeros_like(term) for term in terms], pixel != pixel
-    for i in range(2 * count):
-        same = pixel[:, :, i : i + 1] == pixel
-        repeated = repeated | (same & (place > i))
-        totals = [
-            total + xp.where(same, term[:, :, i : i + 1], xp.zeros_like(term))
-            for total, term in zip(totals, terms, strict=True)
-        ]
-    return pixel, [xp.where(repeated, xp.zeros_like(total), total) for total in totals]
+def _each_bin(
+    xp: Any, image: Array, axes: tuple[Listed, Listed]
+) -> tuple[Array, tuple[Listed, Listed]]:
+    y, x = axes
+    regions, height, _ = y.pixel.shape
+    width = x.pixel.shape[1]
+    bins = xp.reshape(xp.arange(height * width, dtype=xp.int32), (1, -1))
+    own = xp.where(along(image, 1) >= 0, along(image, 1) * (height * width) + bins, -1 + 0 * bins)
 
+    def spread(listed: Listed, along_y: bool) -> Listed:
+        def of_bins(values: Array) -> Array:
+            taps = values.shape[2]
+            wide = values[:, :, None] if along_y else values[:, None]
+            wide = xp.broadcast_to(wide, (regions, height, width, taps))
+            return xp.reshape(wide, (regions * height * width, 1, taps))
 
-def _run(xp: Any, grid: Grid, taps: int | None) -> tuple[Array, list[Array]]:
-    """Samples less than a pixel apart: a tap for each pixel from the first that is read on."""
-    first = xp.zeros_like(grid.first)[:, :, None] + 0.5
-    last = along(grid.samples, 2) - first
-    begin, end = _read(xp, grid, first).low, _read(xp, grid, last).high
-    if taps is None:
-        reached = sample_position(xp, grid, first) <= along(grid.axis.border, 2)
-        reached = reached & (sample_position(xp, grid, last) >= -1) & ~along(grid.none, 2)
-        sizes = xp.where(reached, end - begin + 1, xp.zeros_like(end))
-        taps = int(xp.max(sizes)) if sizes.shape[0] else 0
-    further = xp.arange(taps, dtype=xp.int32)
-    pixel = begin + further
-    place = xp.asarray(pixel, dtype=grid.size.dtype)
-    samples = along(grid.samples, 2)
-    apart = quotient(xp, grid.size, grid.samples)[:, None, None]
-    near = xp.floor(quotient(xp, place - 1 - grid.first[:, :, None], apart) - 0.5) - 1
-    near = xp.minimum(xp.maximum(near, xp.zeros_like(near)), samples)
-    totals = [xp.zeros_like(place) for _ in range(3)]
-    for i in range(NEAR):
-        read = _read(xp, grid, near + (i + 0.5))
-        for pixels, terms in ((read.low, read.of_low), (read.high, read.of_high)):
-            totals = [
-                total + xp.where(pixels == pixel, term, xp.zeros_like(term))
-                for total, term in zip(totals, terms, strict=True)
-            ]
-    return xp.where(further > end - begin, end, pixel), totals
+        return Listed(of_bins(listed.pixel), [of_bins(term) for term in listed.terms])
+
+    image = xp.asarray(xp.reshape(own, (-1,)), dtype=xp.int32)
+    return image, (spread(y, True), spread(x, False))

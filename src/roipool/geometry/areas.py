@@ -1,0 +1,105 @@
+"""Whole pixels averaged: bins of roi_pool, and the position-sensitive ones of R-FCN."""
+
+from typing import Any
+
+from roipool.geometry.bins import max_bins, round_half_away
+from roipool.geometry.regions import (
+    Array,
+    Axis,
+    Maps,
+    along,
+    clip,
+    float_type,
+    product,
+    quotient,
+    scaled,
+)
+from roipool.geometry.taps import Listed, Taps, taps_of
+
+
+def average_taps(
+    xp: Any,
+    rois: Array,
+    maps: Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    traced: bool = False,
+) -> Taps:
+    """The bins of `max_bins`, each pixel of the same weight."""
+    image, *axes = max_bins(xp, rois, maps, pooled_size, data_dtype)
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    y, x = (
+        _ones(xp, bins, max(sides) if traced else None, dtype)
+        for bins, sides in zip(axes, (maps.heights, maps.widths), strict=True)
+    )
+    return taps_of(xp, image, (y, x), data_dtype)[0]
+
+
+def position_sensitive_taps(
+    xp: Any,
+    rois: Array,
+    maps: Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    convention: str,
+    traced: bool = False,
+) -> Taps:
+    """Each bin by itself, in an image of its own: the planes of its place among bins.
+
+    "rfcn" rounds corners in the image, both ends inclusive, and divides what is between them on the
+    map; "torchvision" rounds on the map, and never reads its last row and column.
+    """
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    rfcn = convention == "rfcn"
+    if rfcn:
+        corners = round_half_away(xp, xp.asarray(rois[:, 1:], dtype=dtype))
+        last = xp.asarray([0, 0, 1, 1], dtype=dtype)
+        index = xp.asarray(rois[:, :1], dtype=dtype)  # exact, as far as images are counted
+        rois = xp.concatenate([index, corners + last[None, :]], axis=1)
+    image, axes = scaled(xp, rois, maps, dtype, scale_type=dtype)
+    y, x = (
+        _ones(xp, bins_of(xp, axis, count), axis.longest if traced else None, dtype)
+        for axis, count, bins_of in zip(
+            axes, pooled_size, [_rfcn_bins if rfcn else _torchvision_bins] * 2, strict=True
+        )
+    )
+    return taps_of(xp, image, (y, x), data_dtype, each=True)[0]
+
+
+def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Array:
+    size = axis.end - axis.begin
+    size = xp.where(size < 0.1, xp.full_like(size, 0.1), size)
+    step = quotient(xp, size, count)
+    part = xp.arange(count + 1, dtype=size.dtype)
+    edges = product(xp, part[None, :], step[:, None]) + axis.begin[:, None]
+    pair = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
+    return xp.asarray(clip(xp, pair, along(axis.length, 2)), dtype=xp.int32)
+
+
+def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Array:
+    begin, end = round_half_away(xp, axis.begin), round_half_away(xp, axis.end)
+    size = end - begin
+    size = xp.where(size < 1, xp.ones_like(size), size)
+    step = quotient(xp, size, count)
+    part = xp.arange(count + 1, dtype=size.dtype)
+    edges = part[None, :] * step[:, None]
+    offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
+    last = clip(xp, axis.last, axis.longest) if getattr(axis.last, "ndim", 0) else axis.last
+    inside = clip(xp, offsets + begin[:, None, None], along(last, 2))
+    return xp.asarray(inside, dtype=xp.int32)
+
+
+def _ones(xp: Any, bins: Array, taps: int | None, dtype: Any) -> Listed:
+    """The pixels of each bin [begin, end), weighing 1 / their number."""
+    begin, end = bins[..., 0], bins[..., 1]
+    size = xp.maximum(end - begin, xp.zeros_like(begin))
+    if taps is None:
+        taps = int(xp.max(size)) if size.shape[0] else 0
+    further = xp.arange(taps, dtype=xp.int32)
+    inside = further < size[..., None]
+    weight = 1 / xp.asarray(xp.where(size > 0, size, xp.ones_like(size)), dtype=dtype)[..., None]
+    weight = xp.where(inside, weight, xp.zeros_like(weight))
+    pixel = xp.where(inside, begin[..., None] + further, xp.zeros_like(further))
+    return Listed(pixel, [weight])

@@ -1,0 +1,90 @@
+"""The samples of roi_align one by one, of which a bin takes the largest."""
+
+from typing import Any
+
+from roipool.geometry.align import Grid, align_grids, read_of
+from roipool.geometry.regions import Array, Maps, along, quotient
+from roipool.geometry.taps import Slopes, Taps
+
+BEYOND = 2  # samples that are listed beyond the map: where rounding may still put one on it
+
+
+def align_samples(
+    xp: Any,
+    rois: Array,
+    maps: Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    sampling_ratio: int,
+    aligned: bool,
+    singly: bool,
+    traced: bool = False,
+) -> tuple[Taps, Slopes]:
+    """Bins as taps in pairs: the two pixels of each sample along an axis.
+
+    Where `singly`, the pixels around a sample are samples themselves, each with the weight that it
+    has there. Of an adaptive grid's samples beyond the map, which read nothing, a few are listed:
+    one is as good as all.
+    """
+    image, grids = align_grids(
+        xp, rois, maps, pooled_size, data_dtype, sampling_ratio=sampling_ratio, aligned=aligned
+    )
+    sums = xp.float64 if data_dtype == xp.float64 else xp.float32
+    ranges, pixels, weights, slopes = [], [], [], []
+    for grid in grids:
+        first, count, most = _listed(xp, grid, sampling_ratio, traced)
+        sample = first[:, :, None] + (xp.arange(most, dtype=grid.size.dtype) + 0.5)
+        read = read_of(xp, grid, sample)
+        pixel = _paired(xp, read.low, read.high, singly, read.low)
+        terms = [
+            _paired(xp, low, high, singly, xp.zeros_like(low))
+            for low, high in zip(read.of_low, read.of_high, strict=True)
+        ]
+        ranges.append(_ranges(xp, pixel.shape, count, most))
+        pixels.append(xp.reshape(pixel, (-1,)))
+        weight, *moving = (xp.reshape(xp.asarray(term, dtype=sums), (-1,)) for term in terms)
+        weights.append(weight)
+        slopes.append(xp.stack(moving, axis=-1))
+    (y_weight, x_weight), (y_taps, x_taps), (y_pixel, x_pixel) = weights, ranges, pixels
+    return Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel), Slopes(*slopes)
+
+
+def _listed(xp: Any, grid: Grid, sampling_ratio: int, traced: bool) -> tuple[Array, Array, int]:
+    """Of each bin's samples the first that is listed, how many are, and of any bin the most."""
+    zero = xp.zeros_like(grid.first)
+    samples = xp.where(grid.none, xp.zeros_like(grid.samples), grid.samples)[:, None]
+    if sampling_ratio > 0:
+        return zero, zero + samples, sampling_ratio
+    apart = quotient(xp, grid.size, grid.samples)[:, None]
+    near = [
+        quotient(xp, edge - grid.first, apart + zero) for edge in (-1, along(grid.axis.border, 1))
+    ]
+    first = _within(xp, xp.floor(near[0]) - BEYOND, samples)
+    stop = _within(xp, xp.ceil(near[1]) + BEYOND, samples)
+    count = xp.maximum(stop - first, zero)
+    if traced:
+        most = 2 * (grid.axis.longest + 1) + 2 * BEYOND + 2
+        count = xp.minimum(count, xp.full_like(count, most))
+    else:
+        most = int(xp.max(count)) if count.shape[0] else 0
+    return first, count, most
+
+
+def _within(xp: Any, value: Array, most: Array) -> Array:
+    return xp.minimum(xp.maximum(value, xp.zeros_like(value)), xp.zeros_like(value) + most)
+
+
+def _paired(xp: Any, low: Array, high: Array, singly: bool, fill: Array) -> Array:
+    """(K, P, samples, 2) what samples have of their two pixels; `singly` each with what fills."""
+    if not singly:
+        return xp.stack([low, high], axis=-1)
+    pairs = xp.stack([low, fill, high, fill], axis=-1)
+    return xp.reshape(pairs, (*low.shape[:2], low.shape[2] * 2, 2))
+
+
+def _ranges(xp: Any, shape: tuple[int, ...], count: Array, most: int) -> Array:
+    regions, bins, pairs, _ = shape
+    begin = xp.reshape(xp.arange(regions * bins, dtype=xp.int32) * (2 * pairs), (regions, bins))
+    each = 2 * pairs // max(most, 1)  # taps of a sample
+    return xp.stack([begin, begin + xp.asarray(count, dtype=xp.int32) * each], axis=-1)
