@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -155,6 +155,30 @@ def sampling_ratio(value: Any) -> int:
     return max(ratio, 0)
 
 
+def word(name: str, known: Sequence[str]) -> Callable[[Any], str]:
+    """What refuses an argument of this name that is none of the known words."""
+
+    def check(value: Any) -> str:
+        if value not in known:
+            said = " or ".join(f'"{each}"' for each in known)
+            raise ValueError(f"{name} is {value!r}; expected {said}")
+        return str(value)
+
+    return check
+
+
+def number(name: str) -> Callable[[Any], float]:
+    """What refuses an argument of this name that is no number."""
+
+    def check(value: Any) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} is {value!r}; expected a number") from None
+
+    return check
+
+
 def refuse_argmax(dtype: Any, whole: bool, shape: Sequence[int], expected: Sequence[int]) -> None:
     """Raise unless positions of this dtype, whole numbers or not, and shape fit the gradient."""
     if tuple(shape) != tuple(expected) or not whole:
@@ -192,13 +216,17 @@ def data_shapes(value: Any) -> tuple[bool, list[tuple[int, ...]]]:
 
 
 def refuse_grad(
-    dtype: Any, name: str | None, shape: Sequence[int], count: int, data_shape: Sequence[int]
+    dtype: Any,
+    name: str | None,
+    shape: Sequence[int],
+    expected: tuple[int, int],
+    data_shape: Sequence[int],
 ) -> None:
-    """Raise unless a gradient of this dtype, by its name, and shape fits so many regions."""
+    """Raise unless a gradient has a dtype, by its name, and so many regions and channels."""
     if name not in FLOATS:
         raise TypeError(f"grad has dtype {dtype}; a gradient is one of {', '.join(FLOATS)}")
-    channels = data_shape[1]
-    if len(shape) != 4 or shape[0] != count or shape[1] != channels:
+    if len(shape) != 4 or tuple(shape[:2]) != expected:
+        count, channels = expected
         raise ValueError(
             f"grad has shape {tuple(shape)}; expected ({count}, {channels}, h, w) for "
             f"{count} rois and data_shape {data_shape}"

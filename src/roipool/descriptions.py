@@ -12,12 +12,45 @@ from roipool import checks
 from roipool.kernels import KERNELS, Kernel
 
 
+class Rows(NamedTuple):
+    """What rows of regions say behind the image.
+
+    Attributes:
+        name: Of the argument.
+        columns: The names of the numbers.
+        number: What each is.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    number: str = "coordinate in image pixels"
+
+    @property
+    def width(self) -> int:
+        """Of a row."""
+        return 1 + len(self.columns)
+
+    @property
+    def forms(self) -> str:
+        """In words, how regions may be given."""
+        said = ", ".join(self.columns)
+        return (
+            f"an array (K, {self.width}) of rows [batch_index, {said}], or a sequence with one "
+            f"(K_i, {self.width - 1}) array of [{said}] per image"
+        )
+
+
+CORNERS = Rows("rois", ("x1", "y1", "x2", "y2"))
+# The columns of the ends that weights along either axis move with.
+ENDS = {"y_weight": (2, 4), "x_weight": (1, 3)}
+
+
 class Option(NamedTuple):
     """What a call says beside its arrays, every call the pooled size and the scales.
 
     Attributes:
         name: Of the argument.
-        kind: As PyTorch's schemas say it: "int" or "bool".
+        kind: As PyTorch's schemas say it: "int", "float", "bool" or "str".
         check: Makes the value of that kind, or raises.
     """
 
@@ -76,6 +109,11 @@ class Operator(NamedTuple):
             "" where there is none: the array text then serves NumPy too.
         dtypes: The names of those that features may have.
         options: Beside the pooled size and the scales.
+        rows: What a region is.
+        moves: The columns of rows that a weight of the structure moves with, by its name.
+        position_sensitive: Whether each bin reads channels of its own: see planes.py. A structure
+            has a region of one bin in the place of each bin.
+        fill: The option that says the value of a bin without taps, which otherwise is 0.
         onnx: The node that computes it, if there is one.
         oldest: Whether files mean it that say no operator's name: once there was no other.
     """
@@ -86,6 +124,10 @@ class Operator(NamedTuple):
     dtypes: tuple[str, ...]
     twin: str = ""
     options: tuple[Option, ...] = ()
+    rows: Rows = CORNERS
+    moves: Mapping[str, tuple[int, ...]] = {}
+    position_sensitive: bool = False
+    fill: str = ""
     onnx: OnnxNode | None = None
     oldest: bool = False
 
@@ -107,9 +149,11 @@ class Operator(NamedTuple):
     @property
     def weigh(self) -> Kernel:
         """What gives the derivatives for all weights that move with the regions, in one walk."""
-        moving = {*self.linear.linear} - {"data"}
+        given = {arg for arg in self.linear.inputs if arg.name not in (*self.moves, "data")}
         return next(
-            each for each in KERNELS.values() if {arg.name for arg in each.results} == moving
+            kernel
+            for kernel in KERNELS.values()
+            if {arg.name for arg in kernel.results} == {*self.moves} and given < {*kernel.inputs}
         )
 
     @property
@@ -119,9 +163,43 @@ class Operator(NamedTuple):
         return tuple(arg.name for arg in self.forward.results if arg.name in again)
 
     @property
-    def moves(self) -> bool:
-        """Whether values move with the regions."""
-        return len(self.linear.linear) > 1
+    def located(self) -> bool:
+        """Whether of its regions the gradient of the features needs the images only."""
+        kept = {"data", "pooled", "image", *self.saved}
+        return {arg.name for arg in self.backward.inputs} <= kept
+
+    def filling(self, call: Call) -> float:
+        """The value of a bin without taps."""
+        for option, value in zip(self.options, call.more, strict=True):
+            if option.name == self.fill:
+                return float(value)
+        return 0.0
+
+    def channels(self, name: str, of_maps: int, pooled_size: Sequence[int]) -> int:
+        """Of the result, of maps with so many channels; raises if there is no such number."""
+        height, width = pooled_size
+        if not self.position_sensitive:
+            return of_maps
+        if of_maps % (height * width):
+            raise ValueError(
+                f"{name} has {of_maps} channels; {self.name} reads {height} x {width} for each "
+                f"channel of its result: expected a multiple of {height * width}"
+            )
+        return of_maps // (height * width)
+
+    def refuse_grad(
+        self,
+        dtype: Any,
+        name: str | None,
+        shape: Sequence[int],
+        count: int,
+        data_shape: Sequence[int],
+    ) -> None:
+        """Raise unless a gradient of this dtype, by its name, and shape fits so many regions."""
+        channels = data_shape[1]
+        if len(shape) == 4:
+            channels = self.channels("data", channels, shape[2:])
+        checks.refuse_grad(dtype, name, shape, (count, channels), data_shape)
 
     def call(self, pooled_size: Any, spatial_scale: Any, arrays: int | None, **more: Any) -> Call:
         """The options of a call on so many arrays of maps, or on one (None), checked."""

@@ -5,6 +5,8 @@ are the partial derivatives of a multilinear form:
 
     max     Σ pooled · data[argmax]                          max_read, max_add
     taps    Σ pooled · (y_weight ⊗ x_weight) data[pixel]     taps_read, taps_add, taps_weigh_y, _x
+    samples Σ pooled · (y_weight ⊗ x_weight)[argmax] data    samples_read, _add, _weigh_y, _weigh_x
+    points  Σ pooled · weight data[pixel]                    points_read, points_add, points_weigh
 
 Each gives one factor of its form from all the others (taps_weigh gives both weights). So the
 derivative of any of them with respect to any factor is another of the same form, and the tangent of
@@ -68,6 +70,13 @@ IMAGE = Arg("image", "K", "int32", along="N")
 ARGMAX = Arg("argmax", "KChw", "position")
 BINS = (Arg("y_bins", "Kh2", "int32"), Arg("x_bins", "Kw2", "int32"))
 Y_WEIGHT, X_WEIGHT = Arg("y_weight", "Y", "sum"), Arg("x_weight", "X", "sum")
+SAMPLE = Arg("argmax", "KChw", "int32")  # among the samples that are listed of a bin
+WEIGHT = Arg("weight", "S", "sum")
+POINTS = (  # of each bin: from where to where in the list of all points' pixels and weights
+    Arg("points", "Khw2", "int32", along="S"),
+    Arg("y_pixel", "S", "int32"),
+    Arg("x_pixel", "S", "int32"),
+)
 TAPS = (  # of each bin: from where to where in the list of all taps' pixels and weights
     Arg("y_taps", "Kh2", "int32", along="Y"),
     Arg("y_pixel", "Y", "int32"),
@@ -105,6 +114,30 @@ KERNELS = {
             "taps_weigh",
             (POOLED, DATA, Y_WEIGHT, X_WEIGHT, IMAGE, *TAPS),
             (Y_WEIGHT, X_WEIGHT),
+        ),
+        Kernel(
+            "samples_max",
+            (DATA, Y_WEIGHT, X_WEIGHT, IMAGE, *TAPS),
+            (POOLED, SAMPLE),
+            tangent="samples_read",
+        ),
+        *_partial_derivatives(
+            (IMAGE, SAMPLE, *TAPS),
+            {
+                "samples_read": POOLED,
+                "samples_add": DATA,
+                "samples_weigh_y": Y_WEIGHT,
+                "samples_weigh_x": X_WEIGHT,
+            },
+        ),
+        Kernel(
+            "samples_weigh",
+            (POOLED, DATA, Y_WEIGHT, X_WEIGHT, IMAGE, SAMPLE, *TAPS),
+            (Y_WEIGHT, X_WEIGHT),
+        ),
+        *_partial_derivatives(
+            (IMAGE, *POINTS),
+            {"points_read": POOLED, "points_add": DATA, "points_weigh": WEIGHT},
         ),
     )
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from roipool import _core, geometry, rois
+from roipool import _core, geometry, memory, planes, rois
 from roipool.descriptions import Call, Operator
 from roipool.kernels import Kernel
 from roipool.memory import bits
@@ -26,7 +26,7 @@ def structure(
     *,
     refuse: bool = True,
     moving: bool = False,
-) -> tuple[Any, geometry.Slopes | None]:
+) -> tuple[Any, Any]:
     """What a kernel takes beside the features and, where `moving`, how it moves with the regions.
 
     A row that is neither region nor padding is refused, by its place where `first` others come
@@ -41,41 +41,49 @@ def structure(
         with np.errstate(all="ignore"):  # told by name below
             found, all_known = operator.structure(np, rows, *given), False
     if refuse and not all_known:
-        refuse_rows(rows, found[0].image, maps, first)
+        refuse_rows(operator, rows, found[0].image, maps, first)
     return found if moving else (found[0], None)
 
 
-def refuse_rows(rows: np.ndarray, image: np.ndarray, maps: geometry.Maps, first: int = 0) -> None:
+def refuse_rows(
+    operator: Operator, rows: np.ndarray, image: np.ndarray, maps: geometry.Maps, first: int = 0
+) -> None:
     """Raise for the first row that is neither region nor padding, the image of each being known."""
-    rois.refuse_batch_indices(rows, image, sum(maps.images), first)
-    rois.refuse_coordinates(rows, image, maps.scales, first)
+    kind = operator.rows
+    if len(rows):
+        image = image[:: len(image) // len(rows)]  # of a region perhaps each bin has one
+    rois.refuse_batch_indices(rows, image, sum(maps.images), first, kind)
+    rois.refuse_coordinates(rows, image, maps.scales, first, kind)
 
 
 def gradient_of_rois(
     operator: Operator,
     dtype: str,
     known: Mapping[str, Any],
-    slopes: geometry.Slopes | None,
+    slopes: Sequence[np.ndarray] | None,
     F: Any,
     threads: int = 0,
 ) -> np.ndarray:
-    """(K, 5) of type F, by the chain rule through the weights, all of a call known by name."""
+    """Rows of type F, by the chain rule through the weights, all of a call known by name."""
     assert slopes is not None
+    kernel, size = operator.weigh, known["pooled"].shape[2:]
     weighed = [np.empty(len(slope), slope.dtype) for slope in slopes]
-    run(operator.weigh, dtype, known, weighed, threads)
-    gradient = np.zeros((len(known["image"]), 5), F)
-    for columns, moved, slope, taps in zip(
-        geometry.ENDS.values(), weighed, slopes, (known["y_taps"], known["x_taps"]), strict=True
-    ):
+    run_for(operator, kernel, size, dtype, known, weighed, threads)
+    gradient = np.zeros((len(known["pooled"]), operator.rows.width), F)
+    for arg, moved, slope in zip(kernel.results, weighed, slopes, strict=True):
+        ranges = known[next(each.name for each in kernel.inputs if each.along == arg.axes[0])]
+        columns = operator.moves[arg.name]
         with np.errstate(over="ignore", invalid="ignore"):
-            gradient[:, columns] += over_regions(moved[:, None] * slope, taps)
+            sums = over_regions(moved[:, None] * slope, ranges)
+            gradient[:, columns] += sums.reshape(len(gradient), -1, len(columns)).sum(1)
     return gradient
 
 
-def over_regions(values: np.ndarray, taps: np.ndarray) -> np.ndarray:
+def over_regions(values: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     """The sum of each region's values, of which every tap of a structure has one."""
-    begin, end = taps[:, 0, 0], taps[:, -1, 1]
-    total = np.zeros((len(taps), *values.shape[1:]), values.dtype)
+    ends = ranges.reshape(len(ranges), -1, 2)
+    begin, end = ends[:, 0, 0], ends[:, -1, 1]
+    total = np.zeros((len(ranges), *values.shape[1:]), values.dtype)
     some = begin < end  # where the next sum begins, each ends
     if some.any():
         total[some] = np.add.reduceat(values, begin[some], axis=0)
@@ -136,7 +144,7 @@ def taps(
 # Text of geometry's in native code: (rows, maps, pooled_size, data_dtype, *more, moving=False) to
 # the same, and whether every row is a region. How weights move is said where `moving`, and what
 # only moves is left out elsewhere.
-TWINS: dict[str, Callable[..., tuple[tuple[Any, geometry.Slopes | None], bool]]] = {
+TWINS: dict[str, Callable[..., tuple[tuple[Any, Any], bool]]] = {
     "max_bins": bins,
     "align_taps": taps,
 }
@@ -156,12 +164,66 @@ def _in_double(rows: np.ndarray, data_dtype: Any) -> bool:
     return geometry.float_type(np, data_dtype, rows.dtype) is np.float64
 
 
-def run(
+def pool(
+    operator: Operator,
+    call: Call,
+    dtype: str,
+    known: Mapping[str, Any],
+    results: Sequence[Any],
+    threads: int = 0,
+) -> None:
+    """Fill the results of the operator, all of the call known by name."""
+    run_for(operator, operator.forward, call.pooled_size, dtype, known, results, threads)
+    value = operator.filling(call)
+    if value != 0:
+        empty = geometry.empty_bins(np, known["image"], known["y_taps"], known["x_taps"])
+        np.copyto(bits(results[0]), _stored(value, dtype), where=empty[:, None])
+
+
+def _stored(value: float, dtype: str) -> Any:
+    """A number as features of this dtype lie in memory, half types as their bits."""
+    if dtype == "bfloat16":  # rounded half to even
+        wide = int(np.float32(value).view(np.uint32))
+        return np.uint16((wide + 0x7FFF + (wide >> 16 & 1)) >> 16).view(np.int16)
+    number = np.dtype(dtype).type(value)
+    return number.view(np.int16) if dtype == "float16" else number
+
+
+def run_for(
+    operator: Operator,
     kernel: Kernel,
+    pooled_size: Sequence[int],
     dtype: str,
     inputs: Mapping[str, Any],
     results: Sequence[Any],
     threads: int = 0,
+) -> bool:
+    """Fill the results of one of an operator's kernels, whose maps are position-sensitive or not.
+
+    False where an argmax lies outside its map.
+    """
+    if not operator.position_sensitive:
+        return run(kernel, dtype, inputs, results, threads)
+    known = dict(inputs)
+    if "data" in known:
+        known["data"] = planes.views_of(known["data"], pooled_size)
+    if "pooled" in known:
+        known["pooled"] = np.ascontiguousarray(planes.of_pooled(known["pooled"]))
+    if kernel.results[0].axes == "NCHW":
+        filled = [planes.views_of(results[0], pooled_size)]
+        return run(kernel, dtype, known, filled, threads)
+    if kernel.results[0].axes != "KChw":
+        return run(kernel, dtype, known, results, threads)
+    regions, channels = results[0].shape[:2]
+    shape = (regions * pooled_size[0] * pooled_size[1], channels, 1, 1)
+    values = memory.empty(shape, results[0].dtype)
+    inside = run(kernel, dtype, known, [values], threads)
+    results[0][...] = planes.pooled_of(values, pooled_size)
+    return inside
+
+
+def run(
+    kernel: Kernel, dtype: str, inputs: Mapping[str, Any], results: Sequence[Any], threads: int = 0
 ) -> bool:
     """Fill the results of a kernel; False where an argmax lies outside its map.
 

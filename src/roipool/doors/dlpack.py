@@ -42,7 +42,7 @@ def backward(
     grad: Any,
     rois: Any,
     data_shapes: Sequence[tuple[int, ...]],
-    call: Call | None,
+    call: Call,
     saved: Mapping[str, Any],
     several: bool,
     out: Any,
@@ -66,12 +66,15 @@ def backward(
     return _given_back(from_dlpack, result)
 
 
-def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Call) -> Any:
-    """The gradient of the regions' corners, (K, 5)."""
+def backward_rois(
+    operator: Operator, grad: Any, data: Any, rois: Any, call: Call, saved: Mapping[str, Any]
+) -> Any:
+    """The gradient of the regions, as rows."""
     from_dlpack = _importer(data[0] if checks.is_several(data) else data)
     view = _Views(operator)
     arguments = view.one("grad", grad), view.all("data", data), view.all("rois", rois)
-    return _given_back(from_dlpack, numpy_door.backward_rois(operator, *arguments, call))
+    read = {name: view.one(name, array) for name, array in saved.items()}
+    return _given_back(from_dlpack, numpy_door.backward_rois(operator, *arguments, call, read))
 
 
 def _importer(array: Any) -> Callable[[Any], Any]:

@@ -17,18 +17,19 @@ def pool(
     """The operator's values and, where asked for, what they stand at."""
     maps = as_maps(data, operator.dtypes)
     images = sum(map(len, maps))
-    rows = rois.as_rows(regions, images)
+    rows = rois.as_rows(regions, images, operator.rows)
     kernel, dtype = operator.forward, maps[0].dtype
     name = checks.dtype_name(dtype)
-    shape = (len(rows), maps[0].shape[1], *call.pooled_size)
+    channels = operator.channels("data", maps[0].shape[1], call.pooled_size)
+    shape = (len(rows), channels, *call.pooled_size)
     given = checks.values_and_argmax(out) if positions else (out,)
     results: list[np.ndarray] = []
     for arg, memory_of in zip(kernel.results, given, strict=False):
-        kind = dtype if arg.dtype == "data" else position(_planes(maps))
+        kind = {"data": dtype, "position": position(_planes(maps))}.get(arg.dtype, arg.dtype)
         results.append(result(memory_of, shape, kind, *maps, *results))
     extent = geometry.maps_of([array.shape for array in maps], call.scales)
     found, _ = native.structure(operator, rows, extent, name, call)
-    native.run(kernel, name, {"data": maps, **found._asdict()}, results)
+    native.pool(operator, call, name, {"data": maps, **found._asdict()}, results)
     return tuple(results) if positions else results[0]
 
 
@@ -37,7 +38,7 @@ def backward(
     grad: Any,
     regions: Any,
     data_shapes: Sequence[Shape],
-    call: Call | None,
+    call: Call,
     saved: Mapping[str, Any],
     several: bool,
     out: Any,
@@ -45,10 +46,10 @@ def backward(
     """The gradient of the features: one array for each shape, or the only one."""
     grad = np.asarray(grad)
     images = sum(shape[0] for shape in data_shapes)
-    rows = rois.as_rows(regions, images)
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), data_shapes[0])
-    read = {name: _positions(array, grad) for name, array in saved.items()}
-    if call is None:
+    rows = rois.as_rows(regions, images, operator.rows)
+    operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), data_shapes[0])
+    read = {name: _positions(operator, array, grad) for name, array in saved.items()}
+    if operator.located:
         found = {"image": native.image_index(rows, images)}
     else:
         maps = geometry.maps_of(data_shapes, call.scales)
@@ -59,25 +60,29 @@ def backward(
     for memory_of, shape in zip(given, data_shapes, strict=True):
         filled.append(result(memory_of, shape, grad.dtype, *inputs, *filled))
     pooled = np.ascontiguousarray(rois.as_native(grad))
-    inside = native.run(
-        operator.backward, filled[0].dtype.name, {"pooled": pooled, **read, **found}, [filled]
+    known = {"pooled": pooled, **read, **found}
+    inside = native.run_for(
+        operator, operator.backward, grad.shape[2:], filled[0].dtype.name, known, [filled]
     )
     checks.refuse_argmax_outside(inside, data_shapes)
     return filled if several else filled[0]
 
 
-def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: Call) -> np.ndarray:
-    """The gradient of the regions' corners, (K, 5), by the chain rule through their weights."""
+def backward_rois(
+    operator: Operator, grad: Any, data: Any, regions: Any, call: Call, saved: Mapping[str, Any]
+) -> np.ndarray:
+    """The gradient of the regions, as rows, by the chain rule through their weights."""
     maps = as_maps(data, operator.dtypes)
     grad = np.asarray(grad)
-    rows = rois.as_rows(regions, sum(map(len, maps)))
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), maps[0].shape)
+    rows = rois.as_rows(regions, sum(map(len, maps)), operator.rows)
+    operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, len(rows), maps[0].shape)
+    read = {name: _positions(operator, array, grad) for name, array in saved.items()}
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
     dtype = maps[0].dtype
     sizes = geometry.maps_of(list(map(np.shape, maps)), call.scales)
     found, slopes = native.structure(operator, rows, sizes, dtype.name, call, moving=True)
     F = geometry.float_type(np, dtype, rows.dtype)
-    known: dict[str, Any] = {"data": maps, **found._asdict()}
+    known: dict[str, Any] = {"data": maps, **read, **found._asdict()}
     known["pooled"] = np.ascontiguousarray(rois.as_native(grad))
     return native.gradient_of_rois(operator, dtype.name, known, slopes, F)
 
@@ -108,9 +113,11 @@ def _as_array(data: Any, name: str) -> np.ndarray:
     return np.asarray(data)
 
 
-def _positions(argmax: Any, grad: np.ndarray) -> np.ndarray:
+def _positions(operator: Operator, argmax: Any, grad: np.ndarray) -> np.ndarray:
     argmax = np.asarray(argmax)
     checks.refuse_argmax(argmax.dtype, argmax.dtype.kind in "iu", argmax.shape, grad.shape)
+    if not operator.located and argmax.dtype != np.int32:  # the number of a sample
+        argmax = np.clip(argmax, -2, 2**31 - 1).astype(np.int32)
     return np.require(argmax, np.int32 if argmax.dtype == np.int32 else np.int64, ["C", "A"])
 
 

@@ -80,7 +80,7 @@ def _count(maps: Var) -> int | None:
 def _as_rows(rois: Any, images: int | None, dtype: str) -> Var | np.ndarray:
     """Any form of `rois` as one value (K, 5), or as an array where no part is a value."""
     if isinstance(rois, Var):
-        return _boxes("rois", rois, 5)
+        return _boxes("rois", rois)
     if isinstance(rois, Sequence) and any(isinstance(part, Var) for part in rois):
         return _joined(rois, images, dtype)
     count = len(rois) if images is None and isinstance(rois, Sequence) else images
@@ -92,17 +92,19 @@ def _joined(parts: Sequence[Any], images: int | None, dtype: str) -> Var:
     if images is not None:
         regions.refuse_count(len(parts), images)
     values = [part if isinstance(part, Var) else op.const(np.asarray(part)) for part in parts]
-    boxes = [_cast(_boxes(f"rois[{i}]", value, 4), dtype) for i, value in enumerate(values)]
+    boxes = [
+        _cast(_boxes(f"rois[{i}]", value, boxes=True), dtype) for i, value in enumerate(values)
+    ]
     before = _ints(0, 1, 0, 0)
     index = [op.const(np.array(i, dtype)) for i in range(len(boxes))]
     return op.concat([op.pad(box, before, i) for box, i in zip(boxes, index, strict=True)], axis=0)
 
 
-def _boxes(name: str, value: Var, columns: int) -> Var:
+def _boxes(name: str, value: Var, *, boxes: bool = False) -> Var:
     dtype, shape = _dtype_and_shape(name, value)
     regions.refuse_dtype(name, dtype, regions.is_real(dtype))
-    if shape is not None and (len(shape) != 2 or shape[1] not in (columns, None)):
-        regions.refuse_shape(name, shape, columns)
+    if shape is not None:
+        regions.refuse_shape(name, shape, boxes=boxes)
     return value
 
 

@@ -50,7 +50,7 @@ def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: boo
     plane = data.shape[2] * data.shape[3]
     found = positions or (operator.saved and max(data.numblocks[2:]) > 1)
     options = pooling.Call(source, data, np.dtype(position([plane])) if found else None)
-    rows = _as_rows(regions, data.shape[0])
+    rows = _as_rows(operator, regions, data.shape[0])
     lazy = isinstance(rows, da.Array)
     if lazy:
         blocks = [*pooling.lazy_blocks(data, rows)]
@@ -74,7 +74,7 @@ def backward(
     grad: Any,
     regions: Any,
     data_shapes: Sequence[tuple[int, ...]],
-    call: Call | None,
+    call: Call,
     saved: Mapping[str, Any],
     several: bool,
     out: Any,
@@ -85,8 +85,8 @@ def backward(
         _refuse_several(operator, "data_shape", len(data_shapes))
     (shape,) = data_shapes
     grad = _as_chunks("grad", grad)
-    rows = _as_rows(regions, shape[0])
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], shape)
+    rows = _as_rows(operator, regions, shape[0])
+    operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], shape)
     read = [_as_chunks(name, _as_lazy(array)) for name, array in saved.items()]
     for array in read:
         checks.refuse_argmax(array.dtype, array.dtype.kind in "iu", array.shape, grad.shape)
@@ -97,7 +97,7 @@ def backward(
     itemsize = max(grad.dtype.itemsize, 4)  # half types are summed in float32
     images, heights = chunks.of_planes(shape, channels, itemsize)
     sizes = images, channels, heights, (shape[3],)
-    if call is None:
+    if operator.located:
         options = scattering.at_positions(grad, read, sizes)
     else:
         source = _source(operator, shape, grad.dtype, call)
@@ -111,12 +111,14 @@ def backward(
     return layer.array(sizes, grad.dtype, inputs)
 
 
-def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: Call) -> da.Array:
-    """The gradient of the regions' corners, (K, 5), lazy, in the blocks of `grad`."""
+def backward_rois(
+    operator: Operator, grad: Any, data: Any, regions: Any, call: Call, saved: Mapping[str, Any]
+) -> da.Array:
+    """The gradient of the regions, as rows, lazy, in the blocks of `grad`."""
     data = _as_maps(operator, data)
     grad = _as_chunks("grad", _as_lazy(grad))
-    rows = _as_rows(regions, data.shape[0])
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data.shape)
+    rows = _as_rows(operator, regions, data.shape[0])
+    operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data.shape)
     checks.refuse_other_dtype("grad", grad.dtype, data.dtype)
     grad = grad.rechunk({1: data.chunks[1], 2: -1, 3: -1})
     source = _source(operator, data.shape, data.dtype, call)._replace(moving=True)
@@ -132,7 +134,7 @@ def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: 
     else:
         blocks = pooling.known_blocks(source, data, rows, grad.chunks[0])
     moving.fill(layer, options, [*blocks])
-    return layer.array((grad.chunks[0], (5,)), options.dtype, inputs)
+    return layer.array((grad.chunks[0], (operator.rows.width,)), options.dtype, inputs)
 
 
 def _source(operator: Operator, shape: Sequence[int], dtype: Any, call: Call) -> tasks.Source:
@@ -194,16 +196,18 @@ def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _as_rows(regions: Any, images: int) -> Any:
-    """Any form of `rois` as (K, 5) rows: a Dask array stays one, its rows undivided."""
+def _as_rows(operator: Operator, regions: Any, images: int) -> Any:
+    """Any form of `rois` as rows: a Dask array stays one, its rows undivided."""
+    kind = operator.rows
     if isinstance(regions, da.Array):
-        regions = _as_chunks("rois", regions)
-        rois.refuse_shape("rois", regions.shape, 5)
-        rois.refuse_dtype("rois", regions.dtype, rois.is_real(regions.dtype))
+        regions = _as_chunks(kind.name, regions)
+        rois.refuse_shape(kind.name, regions.shape, kind)
+        rois.refuse_dtype(kind.name, regions.dtype, rois.is_real(regions.dtype), kind)
         return regions.rechunk({1: -1})
     if isinstance(regions, Sequence) and any(isinstance(part, da.Array) for part in regions):
         raise TypeError(
-            "rois is a sequence with Dask arrays in it; give one Dask array (K, 5) of rows "
-            "[batch_index, x1, y1, x2, y2], or compute the boxes first"
+            f"{kind.name} is a sequence with Dask arrays in it; give one Dask array "
+            f"(K, {kind.width}) of rows [batch_index, {', '.join(kind.columns)}], or compute the "
+            "boxes first"
         )
-    return rois.as_rows(regions, images)
+    return rois.as_rows(regions, images, kind)

@@ -39,7 +39,7 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
             (b, 0),
             tasks.finish,
             List(*layer.combined((b,), parts, math.prod(data.numblocks), tasks.add)),
-            (block.regions, 5),
+            (block.regions, call.source.operator.rows.width),
             call.dtype,
             None,
             tasks.add,

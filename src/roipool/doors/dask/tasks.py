@@ -13,7 +13,7 @@ import numpy as np
 from roipool import memory, native, rois, windows
 from roipool.descriptions import Call, Operator, shapes
 from roipool.doors import numpy
-from roipool.geometry import Maps, Slopes
+from roipool.geometry import Maps
 
 # Rows that become a structure at once: that of an operator may have as many taps for each as for
 # the largest, before those that count for nothing are left out.
@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
     def structure(
         self, rows: np.ndarray, first: int = 0, *, refuse: bool = True
-    ) -> tuple[Any, Slopes | None]:
+    ) -> tuple[Any, Any]:
         """That of the rows from row `first` of all rois on, and how it moves."""
         operator, maps, dtype, call, moving = self
         given = operator, rows, maps, dtype, call, first
@@ -53,13 +53,13 @@ class Block(NamedTuple):
     """A run of regions as a structure, how it moves with them, and the rectangle of each."""
 
     found: Any
-    slopes: Slopes | None
+    slopes: Any
     spans: np.ndarray
 
 
 def block_of(source: Source, rows: Any, first: int) -> Block:
     """The rows from row `first` of all rois on."""
-    rows = rois.as_rows(rows, sum(source.maps.images))
+    rows = rois.as_rows(rows, sum(source.maps.images), source.operator.rows)
     starts = range(0, max(len(rows), 1), ROWS)
     parts = [source.structure(rows[at : at + ROWS], first + at) for at in starts]
     found, slopes = parts[0]
@@ -67,7 +67,7 @@ def block_of(source: Source, rows: Any, first: int) -> Block:
         structures, moving = zip(*parts, strict=True)
         calls = [each._asdict() for each in structures]
         found = type(found)(**windows.joined(source.operator.forward.inputs, calls))
-        slopes = slopes and Slopes(*map(np.concatenate, zip(*moving, strict=True)))
+        slopes = slopes and type(slopes)(*map(np.concatenate, zip(*moving, strict=True)))
     return Block(found, slopes, windows.spans(found))
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from roipool import checks, geometry, native
+from roipool import checks, geometry, native, planes
 from roipool.descriptions import Call, Operator
 from roipool.doors.jax import batching, derivatives  # noqa: F401  registers rules
 from roipool.doors.jax.primitives import bind
@@ -21,10 +21,20 @@ def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: boo
     """The operator's values and, where asked for, what they stand at."""
     _refuse_out(out)
     maps = _as_maps(data, operator)
-    rows = as_rows(regions, sum(array.shape[0] for array in maps))
+    rows = as_rows(operator, regions, sum(array.shape[0] for array in maps))
+    operator.channels("data", maps[0].shape[1], call.pooled_size)
     found = structure(operator, rows, _sizes(maps, call), maps[0].dtype, call)
-    results = bind(operator.forward, {"data": maps, **found}, results=1 + positions)
-    return tuple(results) if positions else results[0]
+    if operator.position_sensitive:
+        maps = planes.of_maps(maps, call.pooled_size)
+    values, *saved = bind(operator.forward, {"data": maps, **found}, results=1 + positions)
+    if operator.position_sensitive:
+        values = planes.pooled_of(values, call.pooled_size)
+    if operator.filling(call) != 0:
+        empty = geometry.empty_bins(jnp, found["image"], found["y_taps"], found["x_taps"])
+        values = jnp.where(
+            empty[:, None], jnp.asarray(operator.filling(call), values.dtype), values
+        )
+    return (values, *saved) if positions else values
 
 
 def backward(
@@ -32,7 +42,7 @@ def backward(
     grad: Any,
     regions: Any,
     data_shapes: Sequence[Shape],
-    call: Call | None,
+    call: Call,
     saved: Mapping[str, Any],
     several: bool,
     out: Any,
@@ -42,9 +52,9 @@ def backward(
     for shape in data_shapes:
         _refuse_large_planes("data_shape", shape)
     images = sum(shape[0] for shape in data_shapes)
-    rows = as_rows(regions, images)
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shapes[0])
-    if call is not None:
+    rows = as_rows(operator, regions, images)
+    operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shapes[0])
+    if not operator.located:
         maps = geometry.maps_of(data_shapes, call.scales)
         found = structure(operator, rows, maps, grad.dtype, call)
     elif isinstance(rows, np.ndarray):
@@ -52,30 +62,45 @@ def backward(
     else:
         found = {"image": geometry.image_index(jnp, rows[:, 0], images)}
     for name, value in saved.items():
-        found[name] = _positions(value, grad, found["image"], data_shapes)
-    (filled,) = bind(operator.backward, {"pooled": grad, **found}, tuple(map(tuple, data_shapes)))
+        found[name] = _positions(operator, value, grad, found["image"], data_shapes)
+    shapes = tuple(map(tuple, data_shapes))
+    if operator.position_sensitive:
+        bins = grad.shape[2] * grad.shape[3]
+        grad = planes.of_pooled(grad)
+        within = tuple((n * bins, c // bins, h, w) for n, c, h, w in shapes)
+        (filled,) = bind(operator.backward, {"pooled": grad, **found}, within)
+        filled = planes.maps_of(filled, shapes, bins)
+    else:
+        (filled,) = bind(operator.backward, {"pooled": grad, **found}, shapes)
     return filled if several else filled[0]
 
 
-def backward_rois(operator: Operator, grad: Any, data: Any, regions: Any, call: Call) -> Array:
-    """The gradient of the regions' corners, (K, 5), by the chain rule through their weights."""
+def backward_rois(
+    operator: Operator, grad: Any, data: Any, regions: Any, call: Call, saved: Mapping[str, Any]
+) -> Array:
+    """The gradient of the regions, as rows, by the chain rule through their weights."""
     maps = _as_maps(data, operator)
     grad = jnp.asarray(grad)
-    rows = as_rows(regions, sum(array.shape[0] for array in maps))
-    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], maps[0].shape)
+    rows = as_rows(operator, regions, sum(array.shape[0] for array in maps))
+    operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], maps[0].shape)
     dtype, sizes = maps[0].dtype, _sizes(maps, call)
     checks.refuse_other_dtype("grad", grad.dtype, dtype)
     F = geometry.float_type(jnp, dtype, rows.dtype)
     if isinstance(rows, np.ndarray):
         native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
         rows = jnp.asarray(rows, F)
-    kernel = operator.weigh
+    kernel, moves = operator.weigh, tuple(operator.moves.items())
 
     def weights(rows: Array) -> Any:
-        found = moving(operator.structure, sizes, dtype, call, rows)
+        found = moving(operator.structure, moves, sizes, dtype, call, rows)
         return [found[arg.name] for arg in kernel.results], found
 
     _, back, found = jax.vjp(weights, rows, has_aux=True)
+    for name, value in saved.items():
+        shapes = [array.shape for array in maps]
+        found[name] = _positions(operator, value, grad, found["image"], shapes)
+    if operator.position_sensitive:
+        maps, grad = planes.of_maps(maps, call.pooled_size), planes.of_pooled(grad)
     return back(bind(kernel, {"data": maps, "pooled": grad, **found}))[0].astype(F)
 
 
@@ -102,12 +127,16 @@ def _sizes(maps: Sequence[Array], call: Call) -> geometry.Maps:
     return geometry.maps_of([array.shape for array in maps], call.scales)
 
 
-def _positions(value: Any, grad: Any, image: Any, data_shapes: Sequence[Shape]) -> Array:
+def _positions(
+    operator: Operator, value: Any, grad: Any, image: Any, data_shapes: Sequence[Shape]
+) -> Array:
     """Positions that were saved, which must lie in their map where they can be looked at."""
     known = np.asarray(value) if can_be_looked_at(value) else None
     argmax = jnp.asarray(value)
     whole = argmax.dtype.name in ("int32", "int64")
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
+    if not operator.located:  # the number of a sample
+        return jnp.clip(argmax, -2, 2**31 - 1).astype(jnp.int32)
     if known is not None and known.size:
         planes = [height * width for _, _, height, width in data_shapes]
         most: Any = max(planes)

@@ -13,22 +13,24 @@ from roipool import checks, geometry, native, rois
 from roipool.descriptions import Call, Operator
 from roipool.kernels import Kernel
 
-Text = Callable[..., tuple[Any, geometry.Slopes | None]]  # an operator's `structure`
+Text = Callable[..., tuple[Any, Any]]  # an operator's `structure`
+Moves = tuple[tuple[str, tuple[int, ...]], ...]  # the columns that weights move with
 
 
-def as_rows(regions: Any, images: int) -> Any:
-    """Any form of `rois` as (K, 5) rows: a NumPy array where the values can be looked at."""
+def as_rows(operator: Operator, regions: Any, images: int) -> Any:
+    """Any form of `rois` as rows: a NumPy array where the values can be looked at."""
+    kind = operator.rows
     if all(map(can_be_looked_at, jax.tree.leaves(regions))):
-        return rois.as_rows(regions, images)
+        return rois.as_rows(regions, images, kind)
     if not isinstance(regions, Sequence):
-        rows = _as_real("rois", regions)
+        rows = _as_real(kind.name, regions)
     else:
-        parts = [_as_real(f"rois[{i}]", jnp.asarray(part)) for i, part in enumerate(regions)]
-        if all(part.shape == (5,) for part in parts):
+        parts = [_as_real(f"{kind.name}[{i}]", jnp.asarray(part)) for i, part in enumerate(regions)]
+        if all(part.shape == (kind.width,) for part in parts):
             rows = jnp.stack(parts)
         else:
-            rows = rois.join(jnp, parts, images)
-    rois.refuse_shape("rois", rows.shape, 5)
+            rows = rois.join(jnp, parts, images, kind)
+    rois.refuse_shape(kind.name, rows.shape, kind)
     return rows
 
 
@@ -57,7 +59,7 @@ def structure(
     if isinstance(rows, np.ndarray):
         found, _ = native.structure(operator, rows, maps, checks.dtype_name(dtype), call)
         return _in_few_sizes(operator.forward, found._asdict())
-    return moving(operator.structure, maps, dtype, call, rows)
+    return moving(operator.structure, tuple(operator.moves.items()), maps, dtype, call, rows)
 
 
 def _in_few_sizes(kernel: Kernel, found: dict[str, Any]) -> dict[str, Any]:
@@ -71,9 +73,9 @@ def _in_few_sizes(kernel: Kernel, found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2, 3))
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2, 3, 4))
 def moving(
-    text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
+    text: Text, moves: Moves, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
 ) -> dict[str, Any]:
     """The structure of rows that may be traced; its weights move with them."""
     found, _ = _of_any(text, maps, dtype, call, rows)
@@ -81,12 +83,14 @@ def moving(
 
 
 @moving.defjvp
-def _(text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, *given: Any) -> Any:
+def _(
+    text: Text, moves: Moves, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, *given: Any
+) -> Any:
     def moved(rows: Array) -> dict[str, Any]:
         found, slopes = _of_any(text, maps, dtype, call, lax.stop_gradient(rows))
-        # Ends along x and along y, as rows have them.
-        for name, slope, ends in _moves(slopes, rows):
-            found[name] = found[name] + _sums(slope, ends)
+        steps = _steps(rows)
+        for (name, columns), slope in zip(moves, slopes or (), strict=bool(moves)):
+            found[name] = found[name] + _sums(slope, steps[:, jnp.asarray(columns)])
         return found
 
     return jax.jvp(moved, *given)
@@ -96,26 +100,18 @@ def _(text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, *given:
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _of_any(
     text: Text, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, rows: Array
-) -> tuple[dict[str, Any], geometry.Slopes | None]:
+) -> tuple[dict[str, Any], Any]:
     found, slopes = text(jnp, rows, maps, call.pooled_size, dtype, *call.more, traced=True)
     return found._asdict(), slopes
 
 
-def _moves(slopes: geometry.Slopes | None, rows: Array) -> list[tuple[str, Array, Array]]:
-    """Each weight's name, its slopes, and the ends of regions that it moves with."""
-    if slopes is None:
-        return []
-    steps = _steps(rows)
-    return [("y_weight", slopes.y, steps[:, 2::2]), ("x_weight", slopes.x, steps[:, 1::2])]
-
-
 def _sums(slope: Array, steps: Array) -> Array:
     """Steps of regions' ends times the slopes of their taps: a region has its part of the list."""
-    regions = steps.shape[0]
-    each = slope.reshape(regions, slope.shape[0] // regions if regions else 0, 2)
+    regions, columns = steps.shape
+    each = slope.reshape(regions, slope.shape[0] // regions if regions else 0, columns)
     steps = steps.astype(slope.dtype)[:, None]
-    moved = each[..., 0] * steps[..., 0] + each[..., 1] * steps[..., 1]
-    return moved.reshape(slope.shape[0])
+    moved = sum(each[..., i] * steps[..., i] for i in range(columns))
+    return jnp.reshape(moved, slope.shape[:1])
 
 
 @jax.custom_jvp

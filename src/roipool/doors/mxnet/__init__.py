@@ -52,7 +52,7 @@ def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, 
     values, *saved = result if isinstance(result, tuple) else (result,)
     pooled = wrap(values, arrays[0])
     if recorded:
-        copied = np.array(regions.as_rows(rows, sum(array.shape[0] for array in views)))
+        copied = np.array(regions.as_rows(rows, sum(map(len, views)), operator.rows))
         kept = Pooled(operator, call, copied, dict(zip(operator.saved, saved, strict=False)))
         record(pooled, kept, arrays, rois)
         saved = [array.copy() for array in saved]  # what is returned may be changed
@@ -64,7 +64,7 @@ def backward(
     grad: Any,
     rois: Any,
     data_shapes: Sequence[tuple[int, ...]],
-    call: Call | None,
+    call: Call,
     saved: Mapping[str, Any],
     several: bool,
     out: Any,
@@ -85,14 +85,17 @@ def backward(
     return [wrap(array, grad) for array in result] if several else wrap(result, grad)
 
 
-def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Call) -> Any:
-    """The gradient of the regions' corners, (K, 5), for arrays; MXNet does not record it."""
+def backward_rois(
+    operator: Operator, grad: Any, data: Any, rois: Any, call: Call, saved: Mapping[str, Any]
+) -> Any:
+    """The gradient of the regions, as rows, for arrays; MXNet does not record it."""
     several = checks.is_several(data)
     arrays = list(data) if several else [data]
     views = [view(_place("data", i, several), array) for i, array in enumerate(arrays)]
     maps = views if several else views[0]
+    read = {name: _viewed(name, array) for name, array in saved.items()}
     result = numpy_door.backward_rois(
-        operator, _viewed("grad", grad), maps, _viewed("rois", rois), call
+        operator, _viewed("grad", grad), maps, _viewed("rois", rois), call, read
     )
     return wrap(result, arrays[0])
 

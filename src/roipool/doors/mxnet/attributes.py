@@ -12,6 +12,7 @@ UNSAID = next(operator.name for operator in OPERATORS.values() if operator.oldes
 _READ: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
+    "str": str,
     "bool": lambda text: text.lower() in ("true", "1"),
 }
 

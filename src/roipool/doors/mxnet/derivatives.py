@@ -15,7 +15,7 @@ class Pooled(NamedTuple):
     Attributes:
         operator: Of the call.
         call: Its options.
-        rows: (K, 5) its regions; what is none has a negative index.
+        rows: Its regions; what is none has a negative index.
         saved: What the operator saves, by name.
     """
 
@@ -26,14 +26,13 @@ class Pooled(NamedTuple):
 
     def backward(self, grad: np.ndarray, filled: Sequence[np.ndarray]) -> None:
         """Fill the gradients of arrays of maps."""
-        call = None if self.saved else self.call  # what was found stands for how it was found
         shapes = [array.shape for array in filled]
         numpy_door.backward(
-            self.operator, grad, self.rows, shapes, call, self.saved, True, list(filled)
+            self.operator, grad, self.rows, shapes, self.call, self.saved, True, list(filled)
         )
 
     def backward_rois(self, grad: np.ndarray, data: Any) -> np.ndarray:
-        """The gradient of the rows, (K, 5)."""
+        """The gradient of the rows."""
         if not self.operator.moves:
-            return np.zeros((len(self.rows), 5), np.float32)
-        return numpy_door.backward_rois(self.operator, grad, data, self.rows, self.call)
+            return np.zeros(self.rows.shape, np.float32)
+        return numpy_door.backward_rois(self.operator, grad, data, self.rows, self.call, self.saved)

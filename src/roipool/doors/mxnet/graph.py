@@ -130,9 +130,10 @@ class Pool(mx.operator.CustomOp):
         rows, maps = view("rois", rois), geometry.maps_of([data.shape], call.scales)
         found, _ = native.structure(operator, rows, maps, dtype, call, refuse=False)
         known = {"data": [data], **found._asdict()}
-        native.run(operator.forward, dtype, known, [values, *saved])
-        padding = np.array([-1, 0, 0, 0, 0], rows.dtype)
-        rows = np.where((found.image < 0)[:, None], padding, rows)
+        native.pool(operator, call, dtype, known, [values, *saved])
+        padding = np.where(np.arange(operator.rows.width) == 0, -1, 0).astype(rows.dtype)
+        image = found.image.reshape(len(rows), -1)[:, :1] if len(rows) else found.image[:, None]
+        rows = np.where(image < 0, padding, rows)
         return Pooled(operator, call, rows, dict(zip(operator.saved, saved, strict=False)))
 
 
@@ -164,12 +165,14 @@ class PoolProp(mx.operator.CustomOpProp):
     def infer_shape(self, in_shape: list[list[int]]) -> Any:
         """What the shapes must be, −1 where it is not known yet: MXNet tells what doesn't fit."""
         data, rois = in_shape
-        _, call = self.described
-        channels = data[1] if len(data) == 4 else -1
+        operator, call = self.described
+        channels = -1
+        if len(data) == 4 and data[1] >= 0:
+            channels = operator.channels("data", data[1], call.pooled_size)
         count = rois[0] if len(rois) == 2 else -1
         result = [count, channels, *call.pooled_size]
         maps = data if len(data) == 4 else [-1] * 4
-        return [maps, [count, 5]], [result] * self.outputs
+        return [maps, [count, operator.rows.width]], [result] * self.outputs
 
     def infer_type(self, in_type: list[Any]) -> Any:
         """What the types must be, None where it is not known yet: MXNet tells what doesn't fit."""

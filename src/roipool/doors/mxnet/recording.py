@@ -62,14 +62,14 @@ def _hand_out(
     shapes: Sequence[tuple[int, ...]],
     filled: Mapping[int, np.ndarray | None],
 ) -> None:
-    """Rows (K, 5) to what they came as: all, one each, or the boxes (K_i, 4) of an image each."""
+    """Rows to what they came as: all, one each, or the boxes of an image each."""
     begin = 0
     for i, shape in enumerate(shapes):
         columns = shape[-1]
         end = begin + math.prod(shape) // max(columns, 1)
         memory = filled.get(i)
         if memory is not None:
-            memory[...] = gradient[begin:end, 5 - columns :].reshape(shape)
+            memory[...] = gradient[begin:end, gradient.shape[1] - columns :].reshape(shape)
         begin = end
 
 

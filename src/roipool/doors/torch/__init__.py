@@ -1,4 +1,4 @@
-"""PyTorch tensors: checked, rois made into one (K, 5) tensor, an operator of the dispatcher called.
+"""PyTorch tensors: checked, rois made into one tensor, an operator of the dispatcher called.
 
 Importing this registers the operators, so that an exported program which calls them can be loaded.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from roipool import checks, geometry
 from roipool import rois as regions
-from roipool.descriptions import Call, Operator
+from roipool.descriptions import Call, Operator, Rows
 from roipool.doors.torch.derivatives import is_differentiated
 from roipool.doors.torch.forms import OVERLOADS
 from roipool.doors.torch.kernels import NAMES, position_dtype
@@ -22,14 +22,15 @@ from roipool.doors.torch.operators import register
 def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     maps = _as_maps(data, operator)
-    rows = _as_rows(rois, sum([each.shape[0] for each in maps]))
+    rows = _as_rows(operator, rois, sum([each.shape[0] for each in maps]))
+    channels = operator.channels("data", maps[0].shape[1], call.pooled_size)
     several = checks.is_several(data)
     taken = (maps if several else maps[0], rows)
     options = _options(call)
     if out is None:
         name = _form(operator, several, "_argmax" if positions else "")
         return OVERLOADS[name](*taken, call.pooled_size, *options)
-    shape = (rows.shape[0], maps[0].shape[1], *call.pooled_size)
+    shape = (rows.shape[0], channels, *call.pooled_size)
     values, argmax = checks.values_and_argmax(out) if positions else (out, None)
     _check_out(values, shape, maps[0].dtype, *maps, rows)
     if argmax is not None:
@@ -44,18 +45,18 @@ def backward(
     grad: Any,
     rois: Any,
     data_shapes: Sequence[tuple[int, ...]],
-    call: Call | None,
+    call: Call,
     saved: Mapping[str, Any],
     several: bool,
     out: Any,
 ) -> Any:
     """The gradient of the features: one tensor for each shape, or the only one."""
     _check_tensor("grad", grad)
-    rows = _as_rows(rois, sum(shape[0] for shape in data_shapes))
+    rows = _as_rows(operator, rois, sum(shape[0] for shape in data_shapes))
     name = NAMES.get(grad.dtype)
-    checks.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], data_shapes[0])
-    positions = [_positions(array, grad) for array in saved.values()]
-    options = [] if call is None else _options(call)
+    operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], data_shapes[0])
+    positions = [_positions(operator, array, grad) for array in saved.values()]
+    options = [] if operator.located else _options(call)
     taken = (grad, *positions, rows)
     if out is None:
         sides = [side for shape in data_shapes for side in shape]
@@ -69,17 +70,20 @@ def backward(
     return out
 
 
-def backward_rois(operator: Operator, grad: Any, data: Any, rois: Any, call: Call) -> Tensor:
-    """The gradient of the regions' corners, (K, 5); itself differentiable."""
+def backward_rois(
+    operator: Operator, grad: Any, data: Any, rois: Any, call: Call, saved: Mapping[str, Any]
+) -> Tensor:
+    """The gradient of the regions, as rows; itself differentiable."""
     maps = _as_maps(data, operator)
-    rows = _as_rows(rois, sum(each.shape[0] for each in maps))
+    rows = _as_rows(operator, rois, sum(each.shape[0] for each in maps))
     _check_tensor("grad", grad)
     name = NAMES.get(grad.dtype)
-    checks.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
+    operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
     several = checks.is_several(data)
     form = _form(operator, several, "_backward_rois")
-    taken = (grad, maps if several else maps[0], rows)
+    positions = [_positions(operator, array, grad) for array in saved.values()]
+    taken = (grad, maps if several else maps[0], *positions, rows)
     gradient: Tensor = OVERLOADS[form](*taken, *_options(call))
     return gradient
 
@@ -112,11 +116,13 @@ def _as_maps(data: Any, operator: Operator) -> list[Tensor]:
     return arrays
 
 
-def _positions(argmax: Any, grad: Tensor) -> Tensor:
+def _positions(operator: Operator, argmax: Any, grad: Tensor) -> Tensor:
     argmax = torch.as_tensor(argmax)
     _check_tensor("argmax", argmax)
     whole = argmax.dtype in (torch.int32, torch.int64)
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
+    if not operator.located and argmax.dtype != torch.int32:  # the number of a sample
+        argmax = argmax.clamp(-2, 2**31 - 1).to(torch.int32)
     return argmax
 
 
@@ -155,26 +161,27 @@ class _Joining:
         return tensor.to(dtype)
 
 
-def _as_rows(rois: Any, images: int) -> Tensor:
-    """Any form of `rois` as one (K, 5) tensor, never in fewer bits than it came."""
+def _as_rows(operator: Operator, rois: Any, images: int) -> Tensor:
+    """Any form of `rois` as one tensor of rows, never in fewer bits than it came."""
+    kind = operator.rows
     if isinstance(rois, Tensor):
         rows = rois
     elif isinstance(rois, Sequence) and any(isinstance(part, Tensor) for part in rois):
         parts = [torch.as_tensor(part) for part in rois]
         for i, part in enumerate(parts):
-            _check_boxes(f"rois[{i}]", part)
-        listed = all(part.shape == (5,) for part in parts)
-        rows = torch.stack(parts) if listed else regions.join(_Joining, parts, images)
+            _check_boxes(f"{kind.name}[{i}]", part, kind)
+        listed = all(part.shape == (kind.width,) for part in parts)
+        rows = torch.stack(parts) if listed else regions.join(_Joining, parts, images, kind)
     else:
-        array = regions.as_rows(rois, images)
+        array = regions.as_rows(rois, images, kind)
         rows = torch.from_numpy(array.astype(geometry.float_type(np, np.float64, array.dtype)))
-    _check_boxes("rois", rows)
+    _check_boxes(kind.name, rows, kind)
     if rows.ndim == 1 and rows.shape[0] == 0:
-        rows = rows.reshape(0, 5)
-    regions.refuse_shape("rois", rows.shape, 5)
+        rows = rows.reshape(0, kind.width)
+    regions.refuse_shape(kind.name, rows.shape, kind)
     return rows
 
 
-def _check_boxes(name: str, value: Tensor) -> None:
+def _check_boxes(name: str, value: Tensor, kind: Rows) -> None:
     _check_tensor(name, value)
-    regions.refuse_dtype(name, value.dtype, value.dtype in NAMES)
+    regions.refuse_dtype(name, value.dtype, value.dtype in NAMES, kind)

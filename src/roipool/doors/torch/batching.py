@@ -47,7 +47,7 @@ class _Examples:
         self.lengths: dict[str, int] = {}  # of the results, by letter
         self.values = dict(zip(form.names, values, strict=True))
         self.dims = {arg.name: dim for arg, dim in zip(form.inputs, dims, strict=True)}
-        self.own = {"K", "Y", "X", *(arg.axes[0] for arg in form.results)}
+        self.own = {"K", "Y", "X", "S", *(arg.axes[0] for arg in form.results)}
         for arg in form.inputs:
             if any(dim is not None for dim in each(self.dims[arg.name])):
                 self.own.add(arg.axes[0])

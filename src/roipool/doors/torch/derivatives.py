@@ -94,6 +94,8 @@ class _Linear(_SingleLevelFunction):
         known = _named(form, tensors)
         ctx.form, ctx.linear = form, FORMS[form.linear]
         ctx.static = dict(zip(form.static, static, strict=True))
+        if form.operator and form.operator.fill in ctx.static:
+            ctx.static[form.operator.fill] = 0.0  # a constant: of derivatives there is none
         if "data" in known:
             ctx.static["data_shape"] = [side for maps in known["data"] for side in maps.shape]
         if "pooled" in known:

@@ -25,11 +25,10 @@ from functools import cached_property
 from typing import Any
 
 from roipool.descriptions import Operator
-from roipool.geometry import ENDS
 from roipool.kernels import KERNELS, POOLED, Arg, Kernel
 
-ROIS = Arg("rois", "K5", "rois", along="N")
-GRAD_ROIS = Arg("grad_rois", "K5", "rois")
+ROIS = Arg("rois", "KR", "rois", along="N")
+GRAD_ROIS = Arg("grad_rois", "KR", "rois")
 FORMS: dict[str, "Form"] = {}  # that are registered, by name
 OVERLOADS: dict[str, Any] = {}  # what calls them
 OVERLOADED = (("", False), (".several", True))
@@ -156,7 +155,7 @@ def forms_of(operator: Operator) -> list[Form]:
             *([_of_rois(operator, overload, several)] if operator.moves else []),
             *_into_memory(operator, overload, several),
         )
-    ] + [_structure(operator)] * operator.moves
+    ] + ([_structure(operator)] if operator.moves else [])
 
 
 def _of_regions(operator: Operator, overload: str, several: bool) -> list[Form]:
@@ -245,12 +244,15 @@ def _shape(kernel: Kernel, several: bool) -> dict[str, str]:
 
 def weights(operator: Operator) -> tuple[Arg, ...]:
     """The weights that move with the regions."""
-    return tuple(arg for arg in operator.linear.inputs if arg.name in ENDS)
+    return tuple(arg for arg in operator.linear.inputs if arg.name in operator.moves)
 
 
 def _structure(operator: Operator) -> Form:
     kernel = operator.linear
-    slopes = tuple(Arg(f"{arg.name}_slope", f"{arg.axes}2", "sum") for arg in weights(operator))
+    slopes = tuple(
+        Arg(f"{arg.name}_slope", f"{arg.axes}{len(operator.moves[arg.name])}", "sum")
+        for arg in weights(operator)
+    )
     static = {"data_shape": "SymInt[]", "pooled_size": "SymInt[2]", "spatial_scale": "float[]"}
     static |= {option.name: option.kind for option in operator.options}
     static |= {"dtype": "ScalarType", "traced": "bool"}

@@ -61,13 +61,18 @@ def shapes_of(known: Known) -> list[Sequence[int]]:
     return [flat[i : i + 4] for i in range(0, len(flat), 4)]
 
 
+def size_of(known: Known) -> tuple[int, int]:
+    """Of pooled values, h and w."""
+    height, width = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
+    return height, width
+
+
 def call_of(form: Form, known: Known) -> Call:
     """The options of a call."""
-    size = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
     flat = known["spatial_scale"]
     more = form.operator.options if form.operator else ()
     scales = tuple(zip(flat[::2], flat[1::2], strict=True))
-    return Call(tuple(size), scales, tuple([known[option.name] for option in more]))
+    return Call(size_of(known), scales, tuple([known[option.name] for option in more]))
 
 
 def features_of(known: Known) -> Tensor:
@@ -82,12 +87,14 @@ def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
         if arg.axes == "NCHW":
             results.append([empty(shape, like.dtype, like) for shape in shapes_of(known)])
             continue
-        shape = [_side(known, name, axis) for name, axis in sides]
+        shape = [_side(form, known, name, axis) for name, axis in sides]
         if arg.dtype == "data":
             results.append(empty(shape, like.dtype, like))
         elif arg.dtype == "rois":
             F = geometry.float_type(torch, like.dtype, known["rois"].dtype)
             results.append(empty(shape, F, like, whole=True))
+        elif arg.dtype == "int32":
+            results.append(empty(shape, torch.int32, like, whole=True))
         elif arg.dtype == "position":
             results.append(empty(shape, position_dtype(known["data"]), like, whole=True))
         else:
@@ -98,8 +105,10 @@ def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
     return results
 
 
-def _side(known: Known, name: str, axis: int) -> int:
+def _side(form: Form, known: Known, name: str, axis: int) -> int:
     value = known[name]
+    if name == "data" and form.operator:  # its channels
+        return form.operator.channels(name, value[0].shape[1], size_of(known))
     if name == "pooled_size":
         side: int = value[axis]
     else:
@@ -188,7 +197,15 @@ def _own(out: Tensor, others: list[Tensor]) -> None:
 def _fill(form: Form, known: Known, results: list[Any]) -> None:
     inputs = (_structure(form, known) if form.operator else {}) | _arrays(form, known)
     name = NAMES[features_of(known).dtype]
-    inside = native.run(form.kernel, name, inputs, results, _threads())
+    operator, threads = form.operator, _threads()
+    if operator is None:
+        inside = native.run(form.kernel, name, inputs, results, threads)
+    elif operator.fill and form.kernel is operator.forward:
+        native.pool(operator, call_of(form, known), name, inputs, results, threads)
+        return
+    else:
+        given = size_of(known), name, inputs, results, threads
+        inside = native.run_for(operator, form.kernel, *given)
     if not inside:
         checks.refuse_argmax_outside(inside, shapes_of(known))
 
@@ -239,7 +256,7 @@ def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
         found, slopes = form.operator.structure(
             np, rows, maps, call.pooled_size, dtype, *call.more, traced=known["traced"]
         )
-    native.refuse_rows(rows, found.image, maps)
+    native.refuse_rows(form.operator, rows, found.image, maps)
     arrays = {**found._asdict(), **_named(form, slopes)}
     return tuple(torch.from_numpy(np.ascontiguousarray(arrays[arg.name])) for arg in form.results)
 

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._guards import detect_fake_mode
+from torch.autograd import forward_ad
 
-from roipool import geometry
+from roipool import geometry, planes
+from roipool.descriptions import Operator
 from roipool.doors.torch.forms import FORMS, Form, called, weights
-from roipool.doors.torch.kernels import Known, call_of, features_of, shapes_of
+from roipool.doors.torch.kernels import Known, call_of, features_of, shapes_of, size_of
 
 
 def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
@@ -20,8 +22,8 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
 
     Where values cannot be looked at, there are as many taps as there can be.
     """
-    assert form.operator is not None
-    name = f"{form.operator.name}_structure"
+    operator = _operator(form)
+    name = f"{operator.name}_structure"
     fixed, call = known["rois"].detach(), call_of(form, known)
     static = {
         "rois": fixed,
@@ -32,19 +34,22 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
         "traced": torch.compiler.is_compiling() or detect_fake_mode([fixed]) is not None,
     }
     results = called(name, known | static)
-    moved = weights(form.operator)
+    moved = weights(operator)
     found = dict(zip((arg.name for arg in FORMS[name].results), results, strict=False))
     slopes = list(results[-len(moved) :])
+    image = of_regions(found["image"], len(fixed))[:, :1]
     for arg, slope in zip(moved, slopes, strict=True):
-        found[arg.name] = found[arg.name] + _moved(known["rois"], found["image"], slope, arg.name)
+        ends = known["rois"][:, operator.moves[arg.name]].to(slope.dtype)
+        step = torch.where(image >= 0, ends - ends.detach(), 0)  # of padding perhaps NaN
+        # 0, with the derivatives that each tap's weight has for the columns of its region.
+        still = (of_regions(slope, len(fixed)) * step[:, None]).sum(2).flatten()
+        found[arg.name] = found[arg.name] + still
     return found, slopes
 
 
-def _moved(rois: Tensor, image: Tensor, slope: Tensor, weight: str) -> Tensor:
-    """0, with the derivatives that each tap's weight has for the ends of its region."""
-    ends = rois[:, geometry.ENDS[weight]].to(slope.dtype)
-    step = torch.where(image[:, None] >= 0, ends - ends.detach(), 0)  # of padding perhaps NaN
-    return (of_regions(slope, len(rois)) * step[:, None]).sum(2).flatten()
+def _operator(form: Form) -> Operator:
+    assert form.operator is not None
+    return form.operator
 
 
 def of_regions(taps: Tensor, count: int) -> Tensor:
@@ -54,20 +59,64 @@ def of_regions(taps: Tensor, count: int) -> Tensor:
 
 def through_weights(form: Form, known: Known) -> Any:
     """The form's result by its kernel."""
+    operator, kernel = _operator(form), form.kernel
     found, _ = structure(form, known)
-    return called(form.kernel.name + form.overload, known | found)
+    results: Any = None
+    if kernel.tangent:  # what it finds does not move
+        fixed = {name: _still(value) for name, value in known.items()}
+        results = called(form.saving, fixed)
+        kernel = operator.linear
+        known = known | {operator.saved[0]: results[1]}
+    value = called(kernel.name + form.overload, _in_planes(operator, known) | found)
+    if operator.position_sensitive:
+        value = _of_planes(form, known, value)
+    call = call_of(form, known)
+    if kernel is operator.forward and operator.filling(call) != 0:
+        empty = geometry.empty_bins(torch, found["image"], found["y_taps"], found["x_taps"])
+        value = torch.where(empty[:, None], operator.filling(call), value)
+    return (value, *results[1:]) if len(form.results) > 1 else value
+
+
+def _still(value: Any) -> Any:
+    """Without its tangent."""
+    if isinstance(value, list) and value and isinstance(value[0], Tensor):
+        return list(map(_still, value))
+    return forward_ad.unpack_dual(value, level=0).primal if isinstance(value, Tensor) else value
+
+
+def _in_planes(operator: Operator, known: Known) -> Known:
+    """What a kernel is given, of position-sensitive maps by the planes of each bin."""
+    if not operator.position_sensitive:
+        return known
+    size, given = size_of(known), dict(known)
+    if "data" in known:
+        given["data"] = planes.of_maps(known["data"], size)
+    if "pooled" in known:
+        given["pooled"] = planes.of_pooled(known["pooled"])
+    bins = size[0] * size[1]
+    shapes = [(n * bins, c // bins, h, w) for n, c, h, w in shapes_of(known)]
+    given["data_shape"] = [side for shape in shapes for side in shape]
+    return given
+
+
+def _of_planes(form: Form, known: Known, value: Any) -> Any:
+    size = size_of(known)
+    if form.results[0].axes != "NCHW":
+        return planes.pooled_of(value, size)
+    maps = planes.maps_of(value if form.several else [value], shapes_of(known), size[0] * size[1])
+    return maps if form.several else maps[0]
 
 
 def gradient_of_rois(form: Form, known: Known) -> Tensor:
     """The gradient of the regions, by the chain rule through their weights."""
-    operator, rois = form.operator, known["rois"]
-    assert operator is not None
+    operator, rois = _operator(form), known["rois"]
     found, slopes = structure(form, known)
+    given = _in_planes(operator, known) | found
     ends: dict[int, Tensor] = {}
     for arg, slope in zip(weights(operator), slopes, strict=True):
-        moved = called(operator.linear.linear[arg.name] + form.overload, known | found)
+        moved = called(operator.linear.linear[arg.name] + form.overload, given)
         of_ends = of_regions(moved[:, None] * slope, len(rois)).sum(1)
-        ends |= dict(zip(geometry.ENDS[arg.name], of_ends.unbind(1), strict=True))
-    sides = [ends[column] for column in range(1, 5)]
+        ends |= dict(zip(operator.moves[arg.name], of_ends.unbind(1), strict=True))
+    sides = [ends[column] for column in range(1, operator.rows.width)]
     gradient = torch.stack([torch.zeros_like(sides[0]), *sides], dim=1)
     return gradient.to(geometry.float_type(torch, features_of(known).dtype, rois.dtype))
