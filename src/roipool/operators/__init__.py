@@ -1,12 +1,43 @@
 """The public operators: a file each, of what it computes, accepts and is made of."""
 
+from roipool.operators.crop_and_resize import (
+    crop_and_resize,
+    crop_and_resize_backward,
+    crop_and_resize_backward_boxes,
+)
+from roipool.operators.prroi_pool import prroi_pool, prroi_pool_backward, prroi_pool_backward_rois
+from roipool.operators.ps_roi_align import (
+    ps_roi_align,
+    ps_roi_align_backward,
+    ps_roi_align_backward_rois,
+)
+from roipool.operators.ps_roi_pool import ps_roi_pool, ps_roi_pool_backward
 from roipool.operators.roi_align import roi_align, roi_align_backward, roi_align_backward_rois
+from roipool.operators.roi_align_rotated import (
+    roi_align_rotated,
+    roi_align_rotated_backward,
+    roi_align_rotated_backward_rois,
+)
 from roipool.operators.roi_pool import roi_pool, roi_pool_backward
 
 __all__ = [
+    "crop_and_resize",
+    "crop_and_resize_backward",
+    "crop_and_resize_backward_boxes",
+    "prroi_pool",
+    "prroi_pool_backward",
+    "prroi_pool_backward_rois",
+    "ps_roi_align",
+    "ps_roi_align_backward",
+    "ps_roi_align_backward_rois",
+    "ps_roi_pool",
+    "ps_roi_pool_backward",
     "roi_align",
     "roi_align_backward",
     "roi_align_backward_rois",
+    "roi_align_rotated",
+    "roi_align_rotated_backward",
+    "roi_align_rotated_backward_rois",
     "roi_pool",
     "roi_pool_backward",
 ]

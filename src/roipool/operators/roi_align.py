@@ -1,11 +1,12 @@
-"""Mean of interpolated samples in a region's bins: Mask R-CNN's RoIAlign."""
+"""Mean or maximum of interpolated samples in a region's bins: Mask R-CNN's RoIAlign."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from roipool import checks
-from roipool.descriptions import Call, OnnxNode, Operator, Option, described
+from roipool.descriptions import ENDS, Call, OnnxNode, Operator, Option, described
 from roipool.doors import door_of
 
 if TYPE_CHECKING:
@@ -42,10 +43,37 @@ def _taps(
     )
 
 
-def _attributes(call: Call) -> dict[str, Any]:
+def _samples(
+    singly: bool,
+    xp: Any,
+    rois: Any,
+    maps: geometry.Maps,
+    size: tuple[int, int],
+    dtype: Any,
+    sampling_ratio: int,
+    aligned: bool,
+    *,
+    traced: bool = False,
+) -> tuple[geometry.Taps, geometry.Slopes]:
+    from roipool import geometry  # a door has: importing roipool need not
+
+    return geometry.align_samples(
+        xp,
+        rois,
+        maps,
+        size,
+        dtype,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
+        singly=singly,
+        traced=traced,
+    )
+
+
+def _attributes(mode: str, call: Call) -> dict[str, Any]:
     ratio, aligned = call.more
     return {
-        "mode": "avg",
+        "mode": mode,
         "output_height": call.pooled_size[0],
         "output_width": call.pooled_size[1],
         "sampling_ratio": ratio,
@@ -54,6 +82,20 @@ def _attributes(call: Call) -> dict[str, Any]:
     }
 
 
+def _node(mode: str) -> OnnxNode:
+    return OnnxNode(
+        "RoiAlign",
+        separate=True,
+        attributes=partial(_attributes, mode),
+        dtypes=dict.fromkeys(checks.FLOATS, "float32") | {"float64": "float64"},
+        fails_reversed=lambda call: call.more == (0, True),
+    )
+
+
+OPTIONS = (
+    Option("sampling_ratio", "int", checks.sampling_ratio),
+    Option("aligned", "bool", bool),
+)
 ROI_ALIGN = described(
     Operator(
         "roi_align",
@@ -61,19 +103,49 @@ ROI_ALIGN = described(
         structure=_taps,
         twin="align_taps",
         dtypes=checks.FLOATS,
-        options=(
-            Option("sampling_ratio", "int", checks.sampling_ratio),
-            Option("aligned", "bool", bool),
-        ),
-        onnx=OnnxNode(
-            "RoiAlign",
-            separate=True,
-            attributes=_attributes,
-            dtypes=dict.fromkeys(checks.FLOATS, "float32") | {"float64": "float64"},
-            fails_reversed=lambda call: call.more == (0, True),
-        ),
+        options=OPTIONS,
+        moves=ENDS,
+        onnx=_node("avg"),
     )
 )
+ROI_ALIGN_MAX = described(
+    Operator(
+        "roi_align_max",
+        kernel="samples_max",
+        structure=partial(_samples, False),
+        dtypes=checks.FLOATS,
+        options=OPTIONS,
+        moves=ENDS,
+    )
+)
+ROI_ALIGN_ONNX_MAX = described(
+    Operator(
+        "roi_align_onnx_max",
+        kernel="samples_max",
+        structure=partial(_samples, True),
+        dtypes=checks.FLOATS,
+        options=OPTIONS,
+        moves=ENDS,
+        onnx=_node("max"),
+    )
+)
+MODES = {"avg": ROI_ALIGN, "max": ROI_ALIGN_MAX, "onnx_max": ROI_ALIGN_ONNX_MAX}
+
+
+def _of_mode(mode: Any) -> Operator:
+    return MODES[checks.word("mode", tuple(MODES))(mode)]
+
+
+def _saved(operator: Operator, argmax: Any) -> dict[str, Any]:
+    """What the gradient of a mode reads beside the gradient; refuses what does not fit it."""
+    if bool(operator.saved) == (argmax is not None):
+        return {"argmax": argmax} if operator.saved else {}
+    if operator.saved:
+        raise TypeError(
+            "argmax is None; the gradient of a maximum needs what roi_align(..., "
+            "return_argmax=True) returned"
+        )
+    raise TypeError("argmax is given, but a mean has none: leave it out, or name the mode")
 
 
 @overload
@@ -85,8 +157,23 @@ def roi_align(
     *,
     sampling_ratio: int = ...,
     aligned: bool = ...,
+    mode: str = ...,
+    return_argmax: Literal[False] = ...,
     out: Array | None = ...,
 ) -> Array: ...
+@overload
+def roi_align(
+    data: Array | Sequence[Array],
+    rois: Any,
+    pooled_size: int | tuple[int, int],
+    spatial_scale: Scale = ...,
+    *,
+    sampling_ratio: int = ...,
+    aligned: bool = ...,
+    mode: str = ...,
+    return_argmax: Literal[True],
+    out: tuple[Array, Array] | None = ...,
+) -> tuple[Array, Array]: ...
 @overload
 def roi_align(
     data: Nested,
@@ -96,6 +183,8 @@ def roi_align(
     *,
     sampling_ratio: int = ...,
     aligned: bool = ...,
+    mode: str = ...,
+    return_argmax: Literal[False] = ...,
     out: np.ndarray | None = ...,
 ) -> np.ndarray: ...
 def roi_align(
@@ -106,9 +195,11 @@ def roi_align(
     *,
     sampling_ratio: int = 0,
     aligned: bool = True,
+    mode: str = "avg",
+    return_argmax: bool = False,
     out: Any = None,
 ) -> Any:
-    """Mean of samples interpolated inside regions of interest, into a fixed size.
+    """Mean, or maximum, of samples interpolated inside regions, into a fixed size.
 
     A region is divided into `pooled_size` bins; each is sampled at a grid of points that lie
     evenly in it, interpolated between the four pixels around, and averaged. Nothing is rounded to
@@ -128,6 +219,15 @@ def roi_align(
     Coordinates are computed in float32, or in float64 when `data` and `rois` both are. A bin
     without samples gives 0. A pixel of weight 0 is not read, whatever its value.
 
+    Two operators bear the name of its maximum:
+
+        mode="max"          the largest sample of a bin, each interpolated; one that counts as
+                            nothing is 0
+        mode="onnx_max"     the largest of weight * pixel, over the four pixels around each sample
+                            singly: so ONNX Runtime and TensorRT compute it
+
+    In both NaN never wins, a bin of nothing but NaN gives NaN, and the first of equals wins.
+
     Args:
         data: Feature maps (N, C, H, W): float16, bfloat16, float32 or float64, of any strides, in
             any library that `roipool.roi_pool` takes; or a sequence of such arrays, of as many
@@ -144,13 +244,19 @@ def roi_align(
         aligned: Whether pixel k covers [k, k + 1] of the scaled image, its centre being at k + 0.5,
             as Detectron2 corrected the first implementation. False gives that: half a pixel to
             the right, and regions of below one pixel widened to it.
+        mode: "avg", "max" or "onnx_max".
+        return_argmax: Of a maximum, whether to return which sample won too.
         out: Memory for the result, as of `roipool.roi_pool`.
 
     Returns:
         The pooled values (K, C, h, w), in the dtype of `data`; half types are summed in float32 and
         rounded once. Differentiable where the library records derivatives: with respect to `data`,
         any number of times, and to the corners in `rois`, which no other implementation offers. A
-        value is not smooth where a sample passes a pixel: there the slope is that to its right.
+        value is not smooth where a sample passes a pixel: there the slope is that to its right. Of
+        a maximum the gradient is that of the sample that won.
+
+        With `return_argmax` a pair: the values, and the winners, (K, C, h, w) int32 numbers for
+        the gradient to read, -1 where none won.
 
     Raises:
         IndexError: A batch index is N or more.
@@ -172,14 +278,12 @@ def roi_align(
         array([[[[13.75, 15.25],
                  [25.75, 27.25]]]], dtype=float32)
     """
-    call = ROI_ALIGN.call(
-        pooled_size,
-        spatial_scale,
-        checks.several(data),
-        sampling_ratio=sampling_ratio,
-        aligned=aligned,
-    )
-    return door_of(data).pool(ROI_ALIGN, data, rois, call, False, out)
+    operator = _of_mode(mode)
+    if return_argmax and not operator.saved:
+        raise TypeError("return_argmax is given, but a mean has no winners: leave it out")
+    how = {"sampling_ratio": sampling_ratio, "aligned": aligned}
+    call = operator.call(pooled_size, spatial_scale, checks.several(data), **how)
+    return door_of(data).pool(operator, data, rois, call, bool(return_argmax), out)
 
 
 def roi_align_backward(
@@ -190,6 +294,8 @@ def roi_align_backward(
     *,
     sampling_ratio: int = 0,
     aligned: bool = True,
+    mode: str = "avg",
+    argmax: Any = None,
     out: Any = None,
 ) -> Any:
     """The gradient of `roi_align` with respect to `data`.
@@ -198,6 +304,7 @@ def roi_align_backward(
 
     for every k whose image is n: sums run over k, then i, then j, on any number of threads, so the
     bits are the same on every run. float16 and bfloat16 are summed in float32 and rounded once.
+    Of a maximum the weights are those of the sample that won.
 
     Args:
         grad: Gradient of the pooled values, (K, C, h, w): float16, bfloat16, float32 or float64.
@@ -206,6 +313,8 @@ def roi_align_backward(
         spatial_scale: As given to `roi_align`, and so are `sampling_ratio` and `aligned`.
         sampling_ratio: See there.
         aligned: See there.
+        mode: See there.
+        argmax: Of a maximum, the winners that `roi_align(..., return_argmax=True)` returned.
         out: Memory for the result, an array of shape `data_shape` and the dtype of `grad`.
 
     Returns:
@@ -225,16 +334,13 @@ def roi_align_backward(
                  [0.  , 1.5 , 1.5 , 0.  ],
                  [0.  , 0.25, 0.25, 0.  ]]]], dtype=float32)
     """
+    operator = _of_mode(mode)
+    saved = _saved(operator, argmax)
     several, shapes = checks.data_shapes(data_shape)
     arrays = len(shapes) if several else None
-    call = ROI_ALIGN.call(
-        checks.pooled_size_of(grad),
-        spatial_scale,
-        arrays,
-        sampling_ratio=sampling_ratio,
-        aligned=aligned,
-    )
-    return door_of(grad).backward(ROI_ALIGN, grad, rois, shapes, call, {}, several, out)
+    how = {"sampling_ratio": sampling_ratio, "aligned": aligned}
+    call = operator.call(checks.pooled_size_of(grad), spatial_scale, arrays, **how)
+    return door_of(grad).backward(operator, grad, rois, shapes, call, saved, several, out)
 
 
 def roi_align_backward_rois(
@@ -245,6 +351,8 @@ def roi_align_backward_rois(
     *,
     sampling_ratio: int = 0,
     aligned: bool = True,
+    mode: str = "avg",
+    argmax: Any = None,
 ) -> Any:
     """The gradient of `roi_align` with respect to `rois`.
 
@@ -262,6 +370,8 @@ def roi_align_backward_rois(
         spatial_scale: As given to `roi_align`, and so are `sampling_ratio` and `aligned`.
         sampling_ratio: See there.
         aligned: See there.
+        mode: See there.
+        argmax: Of a maximum, the winners that `roi_align(..., return_argmax=True)` returned.
 
     Returns:
         (K, 5) rows [0, x1, y1, x2, y2] of derivatives, one for each row or box in `rois`: float64
@@ -280,11 +390,9 @@ def roi_align_backward_rois(
         >>> roipool.roi_align_backward_rois(grad, data, roi)
         array([[0. , 0.5, 2. , 0.5, 2. ]], dtype=float32)
     """
-    call = ROI_ALIGN.call(
-        checks.pooled_size_of(grad),
-        spatial_scale,
-        checks.several(data),
-        sampling_ratio=sampling_ratio,
-        aligned=aligned,
-    )
-    return door_of(data).backward_rois(ROI_ALIGN, grad, data, rois, call)
+    operator = _of_mode(mode)
+    saved = _saved(operator, argmax)
+    how = {"sampling_ratio": sampling_ratio, "aligned": aligned}
+    size, arrays = checks.pooled_size_of(grad), checks.several(data)
+    call = operator.call(size, spatial_scale, arrays, **how)
+    return door_of(data).backward_rois(operator, grad, data, rois, call, saved)

@@ -1,4 +1,4 @@
-"""Max pooling over a region's bins: MXNet's ROIPooling."""
+"""Maximum or mean over a region's bins of whole pixels: MXNet's ROIPooling."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def _bins(
     return geometry.max_bins(xp, rois, maps, size, dtype), None
 
 
+def _taps(*given: Any, traced: bool = False) -> tuple[geometry.Taps, None]:
+    from roipool import geometry  # a door has: importing roipool need not
+
+    return geometry.average_taps(*given, traced=traced), None
+
+
 def _attributes(call: Call) -> dict[str, Any]:
     return {"pooled_shape": call.pooled_size, "spatial_scale": call.scales[0][0]}
 
@@ -45,6 +51,14 @@ ROI_POOL = described(
         oldest=True,
     )
 )
+ROI_POOL_AVG = described(
+    Operator("roi_pool_avg", kernel="taps_read", structure=_taps, dtypes=checks.FLOATS)
+)
+MODES = {"max": ROI_POOL, "avg": ROI_POOL_AVG}
+
+
+def _of_mode(mode: Any) -> Operator:
+    return MODES[checks.word("mode", tuple(MODES))(mode)]
 
 
 @overload
@@ -54,6 +68,7 @@ def roi_pool(
     pooled_size: int | tuple[int, int],
     spatial_scale: Scale = ...,
     *,
+    mode: str = ...,
     return_argmax: Literal[False] = ...,
     out: Array | None = ...,
 ) -> Array: ...
@@ -64,6 +79,7 @@ def roi_pool(
     pooled_size: int | tuple[int, int],
     spatial_scale: Scale = ...,
     *,
+    mode: str = ...,
     return_argmax: Literal[True],
     out: tuple[Array, Array] | None = ...,
 ) -> tuple[Array, Array]: ...
@@ -74,6 +90,7 @@ def roi_pool(
     pooled_size: int | tuple[int, int],
     spatial_scale: Scale = ...,
     *,
+    mode: str = ...,
     return_argmax: bool,
     out: None = ...,
 ) -> Array | tuple[Array, Array]: ...
@@ -84,6 +101,7 @@ def roi_pool(
     pooled_size: int | tuple[int, int],
     spatial_scale: Scale = ...,
     *,
+    mode: str = ...,
     return_argmax: Literal[False] = ...,
     out: np.ndarray | None = ...,
 ) -> np.ndarray: ...
@@ -94,6 +112,7 @@ def roi_pool(
     pooled_size: int | tuple[int, int],
     spatial_scale: Scale = ...,
     *,
+    mode: str = ...,
     return_argmax: Literal[True],
     out: tuple[np.ndarray, np.ndarray] | None = ...,
 ) -> tuple[np.ndarray, np.ndarray]: ...
@@ -103,6 +122,7 @@ def roi_pool(
     pooled_size: int | tuple[int, int],
     spatial_scale: Scale = 1.0,
     *,
+    mode: str = "max",
     return_argmax: bool = False,
     out: Any = None,
 ) -> Any:
@@ -120,6 +140,8 @@ def roi_pool(
     wins; a bin of nothing but NaN gives NaN; an empty bin gives 0; of equal values the first in
     row-major order wins.
 
+    With mode="avg" a bin gives the mean of its pixels, of float features, and NaN if one is NaN.
+
     Args:
         data: Feature maps (N, C, H, W): float16, bfloat16, float32, float64, int8, uint8, int16 or
             int32, of any strides; channels-last memory is used as it lies. An array of NumPy, JAX
@@ -135,7 +157,8 @@ def roi_pool(
         spatial_scale: Size of the feature map / size of the image, 1 / the network's total
             stride: one number, or a pair (along y, along x); of several arrays of maps one number
             for all, or one for each.
-        return_argmax: Whether to return the winners' positions too.
+        mode: "max" or "avg".
+        return_argmax: Of a maximum, whether to return the winners' positions too.
         out: Memory for the result, an array of its shape and dtype; with `return_argmax` a pair of
             them; of tensors only where no derivative is asked for, of JAX and Dask arrays never.
             It spares fresh memory, which costs a large result as much time again. Without it up to
@@ -176,8 +199,11 @@ def roi_pool(
         array([[[[ 7.,  9.],
                  [19., 21.]]]], dtype=float32)
     """
-    call = ROI_POOL.call(pooled_size, spatial_scale, checks.several(data))
-    return door_of(data).pool(ROI_POOL, data, rois, call, bool(return_argmax), out)
+    operator = _of_mode(mode)
+    if return_argmax and not operator.saved:
+        raise TypeError("return_argmax is given, but a mean has no winners: leave it out")
+    call = operator.call(pooled_size, spatial_scale, checks.several(data))
+    return door_of(data).pool(operator, data, rois, call, bool(return_argmax), out)
 
 
 def roi_pool_backward(
@@ -185,22 +211,28 @@ def roi_pool_backward(
     argmax: Any,
     rois: Any,
     data_shape: Any,
+    spatial_scale: Scale = 1.0,
     *,
+    mode: str = "max",
     out: Any = None,
 ) -> Any:
     """The gradient of `roi_pool` with respect to `data`.
 
         grad_data[n, c, argmax[k, c, i, j]] += grad[k, c, i, j]     for every k whose image is n
 
-    Sums run over k, then i, then j, on any number of threads: the same bits on every run.
+    With mode="avg" every pixel of a bin gets grad / area instead, and `argmax` is None. Sums run
+    over k, then i, then j, on any number of threads: the same bits on every run.
     float16 and bfloat16 are summed in float32 and rounded once. The gradient with respect to
     `rois` is zero.
 
     Args:
         grad: Gradient of the pooled values, (K, C, h, w): float16, bfloat16, float32 or float64.
         argmax: Positions as `roi_pool(..., return_argmax=True)` returned them, (K, C, h, w).
-        rois: The regions given to `roi_pool`, in either form; only their images matter here.
+        rois: The regions given to `roi_pool`, in either form; of a maximum only their images
+            matter.
         data_shape: The shape of `data`, (N, C, H, W); of several arrays, a list of theirs.
+        spatial_scale: As given to `roi_pool`; a maximum does not need it.
+        mode: As given to `roi_pool`.
         out: Memory for the result, an array of shape `data_shape` and the dtype of `grad`. It is
             overwritten, not added to, also where a position then proves to lie outside the map.
 
@@ -225,6 +257,14 @@ def roi_pool_backward(
         >>> np.argwhere(grad[0, 0] == 1).tolist()
         [[2, 2], [2, 4], [4, 2], [4, 4]]
     """
+    operator = _of_mode(mode)
+    if (argmax is not None) != bool(operator.saved):
+        raise TypeError(
+            f"argmax is {'given' if argmax is not None else 'None'}, but mode is {mode!r}; "
+            "expected what roi_pool(..., return_argmax=True) gave of a maximum, None of a mean"
+        )
     several, shapes = checks.data_shapes(data_shape)
-    door = door_of(grad)
-    return door.backward(ROI_POOL, grad, rois, shapes, None, {"argmax": argmax}, several, out)
+    size = 1 if operator.located else checks.pooled_size_of(grad)  # known of what was found
+    call = operator.call(size, spatial_scale, len(shapes) if several else None)
+    saved = {"argmax": argmax} if operator.saved else {}
+    return door_of(grad).backward(operator, grad, rois, shapes, call, saved, several, out)
