@@ -1,9 +1,14 @@
 """Region-of-interest pooling for every Python array library."""
 
 from roipool.operators import (
+    assign_levels,
     crop_and_resize,
     crop_and_resize_backward,
     crop_and_resize_backward_boxes,
+    gather_points,
+    gather_points_backward,
+    gather_points_backward_weight,
+    multi_scale,
     prroi_pool,
     prroi_pool_backward,
     prroi_pool_backward_rois,
@@ -25,10 +30,15 @@ from roipool.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 __all__ = [
+    "assign_levels",
     "crop_and_resize",
     "crop_and_resize_backward",
     "crop_and_resize_backward_boxes",
+    "gather_points",
+    "gather_points_backward",
+    "gather_points_backward_weight",
     "get_num_threads",
+    "multi_scale",
     "prroi_pool",
     "prroi_pool_backward",
     "prroi_pool_backward_rois",

@@ -188,6 +188,31 @@ def refuse_argmax(dtype: Any, whole: bool, shape: Sequence[int], expected: Seque
         )
 
 
+def refuse_points(
+    image: tuple[bool, Sequence[int]], pixel: tuple[bool, Sequence[int]], weight: Sequence[int]
+) -> None:
+    """Raise unless images (K,) and positions (K, h, w, S) are whole numbers, with weights alike."""
+    shapes = tuple(image[1]), tuple(pixel[1]), tuple(weight)
+    if len(shapes[1]) != 4 or shapes[0] != shapes[1][:1] or shapes[2] != shapes[1]:
+        raise ValueError(
+            f"image, pixel and weight have shapes {shapes[0]}, {shapes[1]} and {shapes[2]}; "
+            "expected (K,), (K, h, w, S) and (K, h, w, S)"
+        )
+    for name, (whole, _) in (("image", image), ("pixel", pixel)):
+        if not whole:
+            raise TypeError(f"{name} holds no whole numbers; expected integers")
+
+
+def refuse_images(index: Any, images: int) -> None:
+    """Raise for an image that there is none of; NumPy's array of them."""
+    if index.size and int(index.max()) >= images:
+        k = int((index >= images).argmax())
+        raise IndexError(
+            f"image[{k}] is {int(index[k])}, but data holds {images} images; use a negative index "
+            "for a padding row"
+        )
+
+
 def pooled_size_of(grad: Any) -> tuple[int, ...]:
     """The last two sides of a gradient (K, C, h, w)."""
     if not hasattr(grad, "shape"):  # a value of a graph, or lists

@@ -80,5 +80,17 @@ def door_of(data: Any) -> ModuleType:
     return door()
 
 
+def door_with(name: str, data: Any) -> ModuleType:
+    """The module for these arrays, if it has what not every library's has."""
+    door = door_of(data)
+    if not hasattr(door, name):
+        raise TypeError(
+            f"no {door.__name__.rpartition('.')[2]} is taken here; give arrays of NumPy, PyTorch, "
+            "JAX, MXNet or another library with DLPack, or call an operator itself with the "
+            "regions of each array"
+        )
+    return door
+
+
 def _package(kind: type) -> str:
     return kind.__module__.partition(".")[0]

@@ -12,7 +12,8 @@ import numpy as np
 
 import roipool.doors.numpy as numpy_door
 from roipool import checks
-from roipool.descriptions import Call, Operator
+from roipool import rois as regions
+from roipool.descriptions import Call, Operator, Rows
 
 # Device types of dlpack.h whose memory a CPU reads: its own, CUDA's and ROCm's pinned, and managed.
 ON_CPU = (1, 3, 11, 13)
@@ -21,7 +22,7 @@ ON_CPU = (1, 3, 11, 13)
 def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     from_dlpack = _importer(data[0] if checks.is_several(data) else data)
-    view = _Views(operator)
+    view = _Views(operator.name)
     maps, regions = view.all("data", data), view.all("rois", rois)
     memory: Any = None
     if positions and out is not None:
@@ -49,7 +50,7 @@ def backward(
 ) -> Any:
     """The gradient of the features: one array for each shape, or the only one."""
     from_dlpack = _importer(grad)
-    view = _Views(operator)
+    view = _Views(operator.name)
     read = {name: view.one(name, array) for name, array in saved.items()}
     arguments = view.one("grad", grad), view.all("rois", rois), data_shapes, call, read, several
     memory = out
@@ -71,10 +72,59 @@ def backward_rois(
 ) -> Any:
     """The gradient of the regions, as rows."""
     from_dlpack = _importer(data[0] if checks.is_several(data) else data)
-    view = _Views(operator)
+    view = _Views(operator.name)
     arguments = view.one("grad", grad), view.all("data", data), view.all("rois", rois)
     read = {name: view.one(name, array) for name, array in saved.items()}
     return _given_back(from_dlpack, numpy_door.backward_rois(operator, *arguments, call, read))
+
+
+def gather_points(data: Any, image: Any, pixel: Any, weight: Any) -> Any:
+    """Sums of weighted pixels that are listed one by one, (K, C, h, w)."""
+    from_dlpack = _importer(data[0] if checks.is_several(data) else data)
+    view = _Views("gather_points")
+    points = view.one("image", image), view.one("pixel", pixel), view.one("weight", weight)
+    return _given_back(from_dlpack, numpy_door.gather_points(view.all("data", data), *points))
+
+
+def gather_points_backward(
+    grad: Any,
+    image: Any,
+    pixel: Any,
+    weight: Any,
+    data_shapes: Sequence[tuple[int, ...]],
+    several: bool,
+) -> Any:
+    """The gradient of the features: one array for each shape, or the only one."""
+    from_dlpack, view = _importer(grad), _Views("gather_points")
+    points = view.one("image", image), view.one("pixel", pixel), view.one("weight", weight)
+    given = view.one("grad", grad), *points, data_shapes, several
+    result = numpy_door.gather_points_backward(*given)
+    if several:
+        return [_given_back(from_dlpack, array) for array in result]
+    return _given_back(from_dlpack, result)
+
+
+def gather_points_backward_weight(grad: Any, data: Any, image: Any, pixel: Any) -> Any:
+    """The gradient of the weights, (K, h, w, S)."""
+    from_dlpack = _importer(data[0] if checks.is_several(data) else data)
+    view = _Views("gather_points")
+    given = view.one("grad", grad), view.all("data", data), view.one("image", image)
+    return _given_back(
+        from_dlpack, numpy_door.gather_points_backward_weight(*given, view.one("pixel", pixel))
+    )
+
+
+xp = np
+
+
+def as_rows(rois: Any, images: int, kind: Rows) -> np.ndarray:
+    """Any form of `rois` as rows of NumPy's."""
+    return regions.as_rows(_Views("").all(kind.name, rois), images, kind)
+
+
+def looked_at(rows: np.ndarray) -> np.ndarray:
+    """The rows as NumPy has them."""
+    return rows
 
 
 def _importer(array: Any) -> Callable[[Any], Any]:
@@ -110,7 +160,7 @@ def _given_back(from_dlpack: Callable[[Any], Any], result: np.ndarray) -> Any:
 class _Views(NamedTuple):
     """Arrays of one call as NumPy's, over the same memory."""
 
-    operator: Operator
+    operator: str
 
     def all(self, name: str, arrays: Any) -> Any:
         """Of an array, or of each in a sequence."""
@@ -135,7 +185,7 @@ class _Views(NamedTuple):
             raise TypeError(
                 f"{name}, of {_name(type(array))} and dtype {dtype}, gives NumPy no view of its "
                 f"memory ({error}); convert bfloat16 to float32, which is exact, and detach what "
-                f"requires a gradient: {self.operator.name}_backward computes it"
+                f"requires a gradient: {self.operator}_backward computes it"
             ) from error
         raise TypeError(
             f"{name} is on a device of DLPack's type {device}; roipool takes arrays in the memory "

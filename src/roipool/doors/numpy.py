@@ -7,8 +7,16 @@ import numpy as np
 
 from roipool import checks, geometry, memory, native, rois
 from roipool.descriptions import Call, Operator, position
+from roipool.kernels import KERNELS
 
 Shape = tuple[int, ...]
+xp = np
+as_rows = rois.as_rows
+
+
+def looked_at(rows: np.ndarray) -> np.ndarray | None:
+    """The rows as NumPy has them, if they can be looked at."""
+    return rows
 
 
 def pool(
@@ -85,6 +93,60 @@ def backward_rois(
     known: dict[str, Any] = {"data": maps, **read, **found._asdict()}
     known["pooled"] = np.ascontiguousarray(rois.as_native(grad))
     return native.gradient_of_rois(operator, dtype.name, known, slopes, F)
+
+
+def gather_points(data: Any, image: Any, pixel: Any, weight: Any) -> np.ndarray:
+    """Sums of weighted pixels that are listed one by one, (K, C, h, w)."""
+    maps = as_maps(data, checks.FLOATS)
+    known = _listed(image, pixel, weight, [array.shape for array in maps], maps[0].dtype)
+    shape = (known["image"].shape[0], maps[0].shape[1], *np.shape(pixel)[1:3])
+    values = memory.empty(shape, maps[0].dtype)
+    native.run(KERNELS["points_read"], maps[0].dtype.name, {"data": maps, **known}, [values])
+    return values
+
+
+def gather_points_backward(
+    grad: Any, image: Any, pixel: Any, weight: Any, data_shapes: Sequence[Shape], several: bool
+) -> Any:
+    """The gradient of the features: one array for each shape, or the only one."""
+    grad = _as_grad(grad, pixel, data_shapes)
+    known = _listed(image, pixel, weight, data_shapes, grad.dtype)
+    filled = [memory.empty(shape, grad.dtype) for shape in data_shapes]
+    native.run(KERNELS["points_add"], grad.dtype.name, {"pooled": grad, **known}, [filled])
+    return filled if several else filled[0]
+
+
+def gather_points_backward_weight(grad: Any, data: Any, image: Any, pixel: Any) -> np.ndarray:
+    """The gradient of the weights, (K, h, w, S)."""
+    maps = as_maps(data, checks.FLOATS)
+    shapes = [array.shape for array in maps]
+    grad = _as_grad(grad, pixel, shapes)
+    checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
+    known = _listed(image, pixel, np.ones(np.shape(pixel), np.float32), shapes, grad.dtype)
+    moved = np.empty_like(known["weight"])
+    given = {**known, "data": maps, "pooled": grad}
+    native.run(KERNELS["points_weigh"], grad.dtype.name, given, [moved])
+    weights: np.ndarray = moved.reshape(np.shape(pixel))
+    return weights
+
+
+def _listed(
+    image: Any, pixel: Any, weight: Any, shapes: Sequence[Shape], dtype: Any
+) -> dict[str, Any]:
+    image, pixel, weight = np.asarray(image), np.asarray(pixel), np.asarray(weight)
+    whole = [(array.dtype.kind in "iu", array.shape) for array in (image, pixel)]
+    checks.refuse_points(whole[0], whole[1], weight.shape)
+    checks.refuse_images(image, sum(shape[0] for shape in shapes))
+    image = np.maximum(image, -1).astype(np.int32)
+    kind = np.float64 if dtype == np.float64 else np.float32
+    return geometry.points_of(np, image, pixel, weight, shapes, kind)._asdict()
+
+
+def _as_grad(grad: Any, pixel: Any, shapes: Sequence[Shape]) -> np.ndarray:
+    grad = np.asarray(grad)
+    expected = np.shape(pixel)[0] if np.ndim(pixel) else 0, shapes[0][1]
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, expected, shapes[0])
+    return np.ascontiguousarray(rois.as_native(grad))
 
 
 def as_maps(data: Any, known: Sequence[str] = checks.DTYPES) -> list[np.ndarray]:

@@ -21,7 +21,7 @@ from roipool.geometry.levels import levels_of
 from roipool.geometry.regions import Maps, beside_the_map, float_type, image_index, maps_of
 from roipool.geometry.rotated import rotated_points
 from roipool.geometry.samples import align_samples
-from roipool.geometry.taps import Points, PointSlopes, Slopes, Taps, empty_bins
+from roipool.geometry.taps import Points, PointSlopes, Slopes, Taps, empty_bins, points_of
 
 __all__ = [
     "Bins",
@@ -45,6 +45,7 @@ __all__ = [
     "levels_of",
     "maps_of",
     "max_bins",
+    "points_of",
     "position_sensitive_taps",
     "rotated_points",
     "rounded",

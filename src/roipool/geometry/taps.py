@@ -102,6 +102,34 @@ def ranges_of(xp: Any, pixel: Array, empty: Array | None = None) -> Array:
     return xp.stack([begin, end], axis=-1)
 
 
+def points_of(
+    xp: Any, image: Array, pixel: Array, weight: Array, shapes: Sequence[Sequence[int]], dtype: Any
+) -> Points:
+    """Points that are given as (K, P_h, P_w, S) positions y * W + x in planes, and weights."""
+    planes = [(height, width) for images, _, height, width in shapes for _ in range(images)]
+    pixel = xp.asarray(pixel, dtype=xp.int64 if _is_wide(planes) else xp.int32)
+    if len(set(planes)) > 1:
+        sizes = xp.asarray(planes, dtype=pixel.dtype)[xp.maximum(image, xp.zeros_like(image))]
+        height, width = along(sizes[:, 0], 3), along(sizes[:, 1], 3)
+    else:
+        height, width = planes[0] if planes else (0, 0)
+    last = xp.zeros_like(pixel) + height * width
+    pixel = xp.minimum(xp.maximum(pixel, xp.zeros_like(pixel) - 1), last)  # what lies outside stays
+    wide = xp.maximum(xp.zeros_like(pixel) + width, xp.ones_like(pixel))
+    sums = xp.float64 if dtype == xp.float64 else xp.float32
+    return Points(
+        xp.asarray(image, dtype=xp.int32),
+        xp.reshape(xp.asarray(weight, dtype=sums), (-1,)),
+        ranges_of(xp, pixel),
+        xp.reshape(xp.asarray(pixel // wide, dtype=xp.int32), (-1,)),
+        xp.reshape(xp.asarray(pixel % wide, dtype=xp.int32), (-1,)),
+    )
+
+
+def _is_wide(planes: Sequence[tuple[int, int]]) -> bool:
+    return any(height * width >= 2**31 - 1 for height, width in planes)
+
+
 def empty_bins(xp: Any, image: Array, y_taps: Array, x_taps: Array) -> Array:
     """(K, P_h, P_w) which bins of regions have no taps at all."""
     y, x = (taps[..., 0] >= taps[..., 1] for taps in (y_taps, x_taps))

@@ -5,6 +5,12 @@ from roipool.operators.crop_and_resize import (
     crop_and_resize_backward,
     crop_and_resize_backward_boxes,
 )
+from roipool.operators.gather_points import (
+    gather_points,
+    gather_points_backward,
+    gather_points_backward_weight,
+)
+from roipool.operators.multi_scale import assign_levels, multi_scale
 from roipool.operators.prroi_pool import prroi_pool, prroi_pool_backward, prroi_pool_backward_rois
 from roipool.operators.ps_roi_align import (
     ps_roi_align,
@@ -21,9 +27,14 @@ from roipool.operators.roi_align_rotated import (
 from roipool.operators.roi_pool import roi_pool, roi_pool_backward
 
 __all__ = [
+    "assign_levels",
     "crop_and_resize",
     "crop_and_resize_backward",
     "crop_and_resize_backward_boxes",
+    "gather_points",
+    "gather_points_backward",
+    "gather_points_backward_weight",
+    "multi_scale",
     "prroi_pool",
     "prroi_pool_backward",
     "prroi_pool_backward_rois",

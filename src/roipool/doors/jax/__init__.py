@@ -13,15 +13,22 @@ from roipool.descriptions import Call, Operator
 from roipool.doors.jax import batching, derivatives  # noqa: F401  registers rules
 from roipool.doors.jax.primitives import bind
 from roipool.doors.jax.regions import as_rows, can_be_looked_at, moving, structure
+from roipool.kernels import KERNELS
 
 Shape = tuple[int, ...]
+xp = jnp
+
+
+def looked_at(rows: Any) -> np.ndarray | None:
+    """The rows as NumPy has them, if they can be looked at."""
+    return np.asarray(rows) if can_be_looked_at(rows) else None
 
 
 def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     _refuse_out(out)
     maps = _as_maps(data, operator)
-    rows = as_rows(operator, regions, sum(array.shape[0] for array in maps))
+    rows = as_rows(regions, sum(array.shape[0] for array in maps), operator.rows)
     operator.channels("data", maps[0].shape[1], call.pooled_size)
     found = structure(operator, rows, _sizes(maps, call), maps[0].dtype, call)
     if operator.position_sensitive:
@@ -52,7 +59,7 @@ def backward(
     for shape in data_shapes:
         _refuse_large_planes("data_shape", shape)
     images = sum(shape[0] for shape in data_shapes)
-    rows = as_rows(operator, regions, images)
+    rows = as_rows(regions, images, operator.rows)
     operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data_shapes[0])
     if not operator.located:
         maps = geometry.maps_of(data_shapes, call.scales)
@@ -81,7 +88,7 @@ def backward_rois(
     """The gradient of the regions, as rows, by the chain rule through their weights."""
     maps = _as_maps(data, operator)
     grad = jnp.asarray(grad)
-    rows = as_rows(operator, regions, sum(array.shape[0] for array in maps))
+    rows = as_rows(regions, sum(array.shape[0] for array in maps), operator.rows)
     operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], maps[0].shape)
     dtype, sizes = maps[0].dtype, _sizes(maps, call)
     checks.refuse_other_dtype("grad", grad.dtype, dtype)
@@ -104,7 +111,52 @@ def backward_rois(
     return back(bind(kernel, {"data": maps, "pooled": grad, **found}))[0].astype(F)
 
 
-def _as_maps(data: Any, operator: Operator) -> list[Array]:
+def gather_points(data: Any, image: Any, pixel: Any, weight: Any) -> Array:
+    """Sums of weighted pixels that are listed one by one, (K, C, h, w)."""
+    maps = _as_maps(data, None)
+    known = _listed(image, pixel, weight, [array.shape for array in maps], maps[0].dtype)
+    values: Array = bind(KERNELS["points_read"], {"data": maps, **known})[0]
+    return values
+
+
+def gather_points_backward(
+    grad: Any, image: Any, pixel: Any, weight: Any, data_shapes: Sequence[Shape], several: bool
+) -> Any:
+    """The gradient of the features: one array for each shape, or the only one."""
+    expected = jnp.shape(pixel)[0], data_shapes[0][1]
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, expected, data_shapes[0])
+    known = _listed(image, pixel, weight, data_shapes, grad.dtype)
+    shapes = tuple(map(tuple, data_shapes))
+    (filled,) = bind(KERNELS["points_add"], {"pooled": grad, **known}, shapes)
+    return filled if several else filled[0]
+
+
+def gather_points_backward_weight(grad: Any, data: Any, image: Any, pixel: Any) -> Array:
+    """The gradient of the weights, (K, h, w, S)."""
+    maps = _as_maps(data, None)
+    shapes, grad = [array.shape for array in maps], jnp.asarray(grad)
+    expected = jnp.shape(pixel)[0], shapes[0][1]
+    checks.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, expected, shapes[0])
+    checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
+    ones = jnp.ones(jnp.shape(pixel), jnp.float32)
+    known = _listed(image, pixel, ones, shapes, grad.dtype)
+    (moved,) = bind(KERNELS["points_weigh"], {**known, "data": maps, "pooled": grad})
+    return jnp.reshape(moved, jnp.shape(pixel))
+
+
+def _listed(
+    image: Any, pixel: Any, weight: Any, shapes: Sequence[Sequence[int]], dtype: Any
+) -> dict[str, Any]:
+    known = np.asarray(image) if can_be_looked_at(image) else None
+    image, pixel, weight = jnp.asarray(image), jnp.asarray(pixel), jnp.asarray(weight)
+    whole = [(array.dtype.kind in "iu", array.shape) for array in (image, pixel)]
+    checks.refuse_points(whole[0], whole[1], weight.shape)
+    if known is not None:
+        checks.refuse_images(known, sum(shape[0] for shape in shapes))
+    return geometry.points_of(jnp, image, pixel, weight, shapes, dtype)._asdict()
+
+
+def _as_maps(data: Any, operator: Operator | None) -> list[Array]:
     """Arrays of feature maps, checked: one, or several in a sequence."""
     several = checks.is_several(data)
     maps = (
@@ -116,7 +168,8 @@ def _as_maps(data: Any, operator: Operator) -> list[Array]:
         if several and array.ndim == 3:
             maps[i] = array = array[None]
         name = checks.dtype_name(array.dtype)
-        checks.refuse_maps(array.dtype, name, array.shape, operator.dtypes)
+        known = operator.dtypes if operator else checks.FLOATS
+        checks.refuse_maps(array.dtype, name, array.shape, known)
         _refuse_large_planes("data's shape", array.shape)
     if several:
         checks.refuse_unlike(maps)

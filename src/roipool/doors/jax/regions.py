@@ -10,16 +10,15 @@ import numpy as np
 from jax import Array, lax
 
 from roipool import checks, geometry, native, rois
-from roipool.descriptions import Call, Operator
+from roipool.descriptions import Call, Operator, Rows
 from roipool.kernels import Kernel
 
 Text = Callable[..., tuple[Any, Any]]  # an operator's `structure`
 Moves = tuple[tuple[str, tuple[int, ...]], ...]  # the columns that weights move with
 
 
-def as_rows(operator: Operator, regions: Any, images: int) -> Any:
+def as_rows(regions: Any, images: int, kind: Rows) -> Any:
     """Any form of `rois` as rows: a NumPy array where the values can be looked at."""
-    kind = operator.rows
     if all(map(can_be_looked_at, jax.tree.leaves(regions))):
         return rois.as_rows(regions, images, kind)
     if not isinstance(regions, Sequence):

@@ -14,12 +14,14 @@ from mxnet.symbol import Symbol
 import roipool.doors.numpy as numpy_door
 from roipool import checks
 from roipool import rois as regions
-from roipool.descriptions import Call, Operator
+from roipool.descriptions import Call, Operator, Rows
 from roipool.doors.mxnet import threads as _threads  # noqa: F401  what it registers
 from roipool.doors.mxnet.arrays import view, wrap
 from roipool.doors.mxnet.derivatives import Pooled
 from roipool.doors.mxnet.graph import node
 from roipool.doors.mxnet.recording import record
+
+POINTS = ("image", "pixel", "weight")
 
 
 def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
@@ -98,6 +100,53 @@ def backward_rois(
         operator, _viewed("grad", grad), maps, _viewed("rois", rois), call, read
     )
     return wrap(result, arrays[0])
+
+
+xp = np
+
+
+def as_rows(rois: Any, images: int, kind: Rows) -> np.ndarray:
+    """Any form of `rois` as rows of NumPy's."""
+    return regions.as_rows(_viewed(kind.name, rois), images, kind)
+
+
+def looked_at(rows: np.ndarray) -> np.ndarray:
+    """The rows as NumPy has them."""
+    return rows
+
+
+def gather_points(data: Any, image: Any, pixel: Any, weight: Any) -> Any:
+    """Sums of weighted pixels that are listed one by one; MXNet does not record it."""
+    several = checks.is_several(data)
+    arrays = list(data) if several else [data]
+    views = [view(_place("data", i, several), array) for i, array in enumerate(arrays)]
+    points = [_viewed(name, v) for name, v in zip(POINTS, (image, pixel, weight), strict=True)]
+    return wrap(numpy_door.gather_points(views if several else views[0], *points), arrays[0])
+
+
+def gather_points_backward(
+    grad: Any,
+    image: Any,
+    pixel: Any,
+    weight: Any,
+    data_shapes: Sequence[tuple[int, ...]],
+    several: bool,
+) -> Any:
+    """The gradient of the features, for arrays."""
+    points = [_viewed(name, v) for name, v in zip(POINTS, (image, pixel, weight), strict=True)]
+    given = view("grad", grad), *points, data_shapes, several
+    result = numpy_door.gather_points_backward(*given)
+    return [wrap(array, grad) for array in result] if several else wrap(result, grad)
+
+
+def gather_points_backward_weight(grad: Any, data: Any, image: Any, pixel: Any) -> Any:
+    """The gradient of the weights, (K, h, w, S), for arrays."""
+    several = checks.is_several(data)
+    arrays = list(data) if several else [data]
+    views = [view(_place("data", i, several), array) for i, array in enumerate(arrays)]
+    points = _viewed("image", image), _viewed("pixel", pixel)
+    given = _viewed("grad", grad), views if several else views[0], *points
+    return wrap(numpy_door.gather_points_backward_weight(*given), arrays[0])
 
 
 def _node(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:

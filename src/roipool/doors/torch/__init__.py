@@ -14,15 +14,17 @@ from roipool import checks, geometry
 from roipool import rois as regions
 from roipool.descriptions import Call, Operator, Rows
 from roipool.doors.torch.derivatives import is_differentiated
-from roipool.doors.torch.forms import OVERLOADS
+from roipool.doors.torch.forms import OVERLOADS, called
 from roipool.doors.torch.kernels import NAMES, position_dtype
 from roipool.doors.torch.operators import register
+
+xp = torch
 
 
 def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     maps = _as_maps(data, operator)
-    rows = _as_rows(operator, rois, sum([each.shape[0] for each in maps]))
+    rows = as_rows(rois, sum([each.shape[0] for each in maps]), operator.rows)
     channels = operator.channels("data", maps[0].shape[1], call.pooled_size)
     several = checks.is_several(data)
     taken = (maps if several else maps[0], rows)
@@ -52,7 +54,7 @@ def backward(
 ) -> Any:
     """The gradient of the features: one tensor for each shape, or the only one."""
     _check_tensor("grad", grad)
-    rows = _as_rows(operator, rois, sum(shape[0] for shape in data_shapes))
+    rows = as_rows(rois, sum(shape[0] for shape in data_shapes), operator.rows)
     name = NAMES.get(grad.dtype)
     operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], data_shapes[0])
     positions = [_positions(operator, array, grad) for array in saved.values()]
@@ -75,7 +77,7 @@ def backward_rois(
 ) -> Tensor:
     """The gradient of the regions, as rows; itself differentiable."""
     maps = _as_maps(data, operator)
-    rows = _as_rows(operator, rois, sum(each.shape[0] for each in maps))
+    rows = as_rows(rois, sum(each.shape[0] for each in maps), operator.rows)
     _check_tensor("grad", grad)
     name = NAMES.get(grad.dtype)
     operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
@@ -86,6 +88,72 @@ def backward_rois(
     taken = (grad, maps if several else maps[0], *positions, rows)
     gradient: Tensor = OVERLOADS[form](*taken, *_options(call))
     return gradient
+
+
+def looked_at(rows: Tensor) -> np.ndarray | None:
+    """The rows as NumPy has them, if they can be looked at."""
+    if torch.compiler.is_compiling() or type(rows) is not Tensor:
+        return None
+    if torch._C._functorch.is_functorch_wrapped_tensor(rows):
+        return None
+    return rows.detach().double().numpy()
+
+
+def gather_points(data: Any, image: Any, pixel: Any, weight: Any) -> Tensor:
+    """Sums of weighted pixels that are listed one by one, (K, C, h, w)."""
+    maps = _as_maps(data, None)
+    known = _listed(image, pixel, weight, [each.shape for each in maps], maps[0].dtype)
+    values: Tensor = _kernel("points_read", data, {"data": maps, **known})
+    return values
+
+
+def gather_points_backward(
+    grad: Any,
+    image: Any,
+    pixel: Any,
+    weight: Any,
+    data_shapes: Sequence[tuple[int, ...]],
+    several: bool,
+) -> Any:
+    """The gradient of the features: one tensor for each shape, or the only one."""
+    _check_tensor("grad", grad)
+    expected = pixel.shape[0], data_shapes[0][1]
+    checks.refuse_grad(grad.dtype, NAMES.get(grad.dtype), grad.shape, expected, data_shapes[0])
+    known = _listed(image, pixel, weight, data_shapes, grad.dtype)
+    known |= {"pooled": grad, "data_shape": [side for shape in data_shapes for side in shape]}
+    return _kernel("points_add", data_shapes if several else None, known)
+
+
+def gather_points_backward_weight(grad: Any, data: Any, image: Any, pixel: Any) -> Tensor:
+    """The gradient of the weights, (K, h, w, S)."""
+    maps = _as_maps(data, None)
+    _check_tensor("grad", grad)
+    shapes = [each.shape for each in maps]
+    expected = pixel.shape[0], shapes[0][1]
+    checks.refuse_grad(grad.dtype, NAMES.get(grad.dtype), grad.shape, expected, shapes[0])
+    checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
+    ones = torch.ones_like(pixel, dtype=torch.float32)
+    known = _listed(image, pixel, ones, shapes, grad.dtype)
+    given = {**known, "data": maps, "pooled": grad}
+    moved: Tensor = _kernel("points_weigh", data, given)
+    return moved.reshape(pixel.shape)
+
+
+def _kernel(name: str, data: Any, known: dict[str, Any]) -> Any:
+    return called(name + (".several" if checks.is_several(data) else ""), known)
+
+
+def _listed(
+    image: Any, pixel: Any, weight: Any, shapes: Sequence[Sequence[int]], dtype: torch.dtype
+) -> dict[str, Any]:
+    for name, tensor in (("image", image), ("pixel", pixel), ("weight", weight)):
+        _check_tensor(name, tensor)
+    whole = [not (each.is_floating_point() or each.is_complex()) for each in (image, pixel)]
+    checks.refuse_points((whole[0], image.shape), (whole[1], pixel.shape), weight.shape)
+    known = looked_at(image)
+    if known is not None:
+        checks.refuse_images(known, sum(shape[0] for shape in shapes))
+    return geometry.points_of(torch, image, pixel, weight, shapes, dtype)._asdict()
 
 
 def _options(call: Call) -> list[Any]:
@@ -99,7 +167,7 @@ def _form(operator: Operator, several: bool, which: str = "") -> str:
     return f"{operator.name}{which}{'.several' if several else ''}"
 
 
-def _as_maps(data: Any, operator: Operator) -> list[Tensor]:
+def _as_maps(data: Any, operator: Operator | None) -> list[Tensor]:
     """Tensors of feature maps, checked: one, or several in a sequence."""
     if checks.is_several(data):
         for i, maps in enumerate(data):
@@ -110,7 +178,8 @@ def _as_maps(data: Any, operator: Operator) -> list[Tensor]:
         arrays = [data]
     for maps in arrays:
         name = NAMES.get(maps.dtype)
-        checks.refuse_maps(maps.dtype, name, maps.shape, operator.dtypes, cast="to")
+        known = operator.dtypes if operator else checks.FLOATS
+        checks.refuse_maps(maps.dtype, name, maps.shape, known, cast="to")
     if len(arrays) > 1:
         checks.refuse_unlike(arrays)
     return arrays
@@ -161,9 +230,8 @@ class _Joining:
         return tensor.to(dtype)
 
 
-def _as_rows(operator: Operator, rois: Any, images: int) -> Tensor:
+def as_rows(rois: Any, images: int, kind: Rows) -> Tensor:
     """Any form of `rois` as one tensor of rows, never in fewer bits than it came."""
-    kind = operator.rows
     if isinstance(rois, Tensor):
         rows = rois
     elif isinstance(rois, Sequence) and any(isinstance(part, Tensor) for part in rois):
