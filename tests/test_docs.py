@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from roipool.descriptions import OPERATORS
+from roipool import operators
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = [
     test
-    for name in OPERATORS
+    for name in sorted(path.stem for path in Path(operators.__file__).parent.glob("[a-z]*.py"))
     for test in doctest.DocTestFinder().find(import_module(f"roipool.operators.{name}"))
     if test.examples
 ]

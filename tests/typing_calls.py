@@ -21,6 +21,7 @@ reveal_type(roipool.roi_pool(array, rois, 2, return_argmax=many))  # ndarray tup
 reveal_type(roipool.roi_align(array, rois, 2))  # ndarray
 reveal_type(roipool.roi_align(tensor, rois, 2, (0.5, 0.25), sampling_ratio=2))  # Tensor
 reveal_type(roipool.roi_align([array, array], rois, 2, aligned=False))  # ndarray
+reveal_type(roipool.roi_align(array, rois, 2, return_argmax=True))  # tuple ndarray ndarray
 
 roipool.roi_pool(7, rois, 2)  # error
 roipool.roi_pool(array, rois, "2")  # error
@@ -28,5 +29,4 @@ roipool.roi_pool(array, rois, 2, "1/16")  # error
 roipool.roi_pool(array, rois, 2, out=[0.0])  # error
 roipool.roi_pool(array, rois, 2, return_argmax=True, out=array)  # error
 roipool.roi_align(array, rois, 2, sampling_ratio=None)  # error
-roipool.roi_align(array, rois, 2, return_argmax=True)  # error
 roipool.roi_align(array, rois)  # error

@@ -39,7 +39,10 @@ def structure(
         found, all_known = TWINS[operator.twin](rows, *given, moving=moving)
     else:
         with np.errstate(all="ignore"):  # told by name below
-            found, all_known = operator.structure(np, rows, *given), False
+            structure, slopes = operator.structure(np, rows, *given)
+        # What was broadcast may lie otherwise.
+        found = type(structure)(*map(np.ascontiguousarray, structure)), slopes
+        all_known = False
     if refuse and not all_known:
         refuse_rows(operator, rows, found[0].image, maps, first)
     return found if moving else (found[0], None)
@@ -66,6 +69,8 @@ def gradient_of_rois(
 ) -> np.ndarray:
     """Rows of type F, by the chain rule through the weights, all of a call known by name."""
     assert slopes is not None
+    if len(known["pooled"]) == 0:
+        return np.zeros((0, operator.rows.width), F)
     kernel, size = operator.weigh, known["pooled"].shape[2:]
     weighed = [np.empty(len(slope), slope.dtype) for slope in slopes]
     run_for(operator, kernel, size, dtype, known, weighed, threads)

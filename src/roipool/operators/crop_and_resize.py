@@ -161,7 +161,7 @@ def crop_and_resize_backward_boxes(
         >>> import numpy as np, roipool
         >>> data = np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4)    # slopes of 4 and 1
         >>> grad = np.ones((1, 1, 1, 1), np.float32)
-        >>> box = np.array([[0, 0.1, 0.1, 0.5, 0.5]], np.float32)
+        >>> box = np.array([[0, 0.125, 0.125, 0.5, 0.5]], np.float32)
         >>> roipool.crop_and_resize_backward_boxes(grad, data, box)
         array([[0. , 4. , 1.5, 4. , 1.5]], dtype=float32)
     """

@@ -138,7 +138,7 @@ def multi_scale(
         >>> maps = [np.full((1, 1, 64 >> i, 64 >> i), i, np.float32) for i in range(4)]
         >>> rois = np.array([[0, 0, 0, 200, 200], [0, 0, 0, 30, 20]], np.float32)
         >>> scales = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
-        >>> roipool.multi_scale(roipool.roi_align, maps, rois, 1, scales).ravel()
+        >>> roipool.multi_scale(roipool.roi_pool, maps, rois, 1, scales).ravel()
         array([1., 0.], dtype=float32)
     """
     kind = _rows_of(operator)
