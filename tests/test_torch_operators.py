@@ -5,55 +5,85 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from aligned_tensors import SCALE, double_maps, some_rois
-from roipool.doors.torch.forms import FORMS
+from roipool.descriptions import OPERATORS
+from roipool.doors.torch.forms import FORMS, called
 from roipool.doors.torch.operators import operators
 
+SHAPE, SIZE = (2, 2, 5, 4), (2, 2)
+OPTIONS = {
+    "sampling_ratio": 2,
+    "aligned": True,
+    "clockwise": True,
+    "convention": "rfcn",
+    "method": "bilinear",
+    "extrapolation_value": 0.5,
+    "tensorflow": False,
+}
+# An operator whose structure a family of kernels reduces over.
+OF_KERNELS = {
+    "max": "roi_align",
+    "taps": "roi_align",
+    "samples": "roi_align_max",
+    "points": "roi_align_rotated",
+}
 
-def arguments_of(name):
-    """Differentiable where they can be."""
-    data, rois = double_maps(2, 2, 5, 4).requires_grad_(), some_rois().requires_grad_()
-    size, scale, more = (2, 2), (SCALE, SCALE), (2, True)
-    shape = tuple(data.shape)
-    grad_values = double_maps(4, 2, 2, 2).requires_grad_()
-    argmax = torch.zeros(grad_values.shape, dtype=torch.int32)
-    found = operators.roi_align_structure(
-        rois.detach(), shape, size, scale, *more, torch.float64, False
-    )
-    y, x, *structure = (t.requires_grad_(t.is_floating_point()) for t in found[:7])
-    image = structure[0]
-    memory = (grad_values.detach().clone(), data.detach().clone())
+
+def regions(operator):
+    rois = some_rois()
+    if operator.rows.width == 6:
+        return torch.cat([rois, torch.full((len(rois), 1), 0.3, dtype=rois.dtype)], 1).abs()
+    return rois
+
+
+def known(operator):
+    """All that its forms take, differentiable where it can be."""
+    bins = SIZE[0] * SIZE[1] if operator.position_sensitive else 1
+    shape = (SHAPE[0], SHAPE[1] * bins, *SHAPE[2:])
+    grad = double_maps(4, SHAPE[1], *SIZE).requires_grad_()
     return {
-        "roi_align": (data, rois, size, scale, *more),
-        "roi_align_backward": (grad_values, rois, shape, scale, *more),
-        "roi_align_backward_rois": (grad_values, data, rois, scale, *more),
-        "roi_align_out": (data.detach(), rois.detach(), scale, *more, memory[0]),
-        "roi_align_backward_out": (grad_values.detach(), rois.detach(), scale, *more, memory[1]),
-        "roi_align_structure": (rois.detach(), shape, size, scale, *more, torch.float64, True),
-        "roi_pool": (data, rois, size, scale),
-        "roi_pool_argmax": (data, rois, size, scale),
-        "roi_pool_gather": (data, argmax, rois),
-        "roi_pool_backward": (grad_values, argmax, rois, shape),
-        "roi_pool_out": (data.detach(), rois.detach(), scale, memory[0], argmax),
-        "roi_pool_backward_out": (grad_values.detach(), argmax, rois.detach(), memory[1]),
-        "max_read": (data, image, argmax),
-        "max_add": (grad_values, image, argmax, shape),
-        "taps_read": (data, y, x, *structure),
-        "taps_add": (grad_values, y, x, *structure, shape),
-        "taps_weigh_y": (grad_values, data, x, *structure),
-        "taps_weigh_x": (grad_values, data, y, *structure),
-    }[name]
+        "data": double_maps(*shape).requires_grad_(),
+        "pooled": grad,
+        "argmax": torch.zeros(grad.shape, dtype=torch.int32),
+        "rois": regions(operator).requires_grad_(),
+        "data_shape": list(shape),
+        "pooled_size": list(SIZE),
+        "spatial_scale": [SCALE, SCALE],
+        "dtype": torch.float64,
+        "traced": True,
+        **OPTIONS,
+    }
+
+
+def structure(operator):
+    """What its kernels take, weights differentiable."""
+    given = known(operator)
+    given |= {"rois": given["rois"].detach(), "traced": False}
+    name = f"{operator.name}_structure"
+    results = called(name, given)
+    found = dict(zip((arg.name for arg in FORMS[name].results), results, strict=True))
+    return {k: v.requires_grad_(v.is_floating_point()) for k, v in found.items()}
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.parametrize("name", list(FORMS))
 def test_operators_keep_the_rules_of_the_dispatcher(name):
-    name, _, overload = name.partition(".")
-    arguments = list(arguments_of(name))
-    operator = getattr(getattr(operators, name), overload or "default")
+    form = FORMS[name]
+    operator = form.operator or OPERATORS[OF_KERNELS[name.partition("_")[0]]]
+    given = known(operator)
+    if form.operator is None:
+        given |= structure(operator)
+    if form.out or form.structure:
+        given = {k: v.detach() if isinstance(v, torch.Tensor) else v for k, v in given.items()}
+    arguments = [given[each] for each in form.names]
+    if form.out:
+        results = [given[arg.name].detach().clone() for arg in form.results]
+        arguments += results
+    base, _, overload = name.partition(".")
+    function = getattr(getattr(operators, base), overload or "default")
     if overload:
-        for i, argument in enumerate(operator._schema.arguments):
+        for i, argument in enumerate(function._schema.arguments):
             if str(argument.type) == "List[Tensor]":
                 arguments[i] = [arguments[i], arguments[i].detach().clone()]
             elif argument.name in ("data_shape", "spatial_scale"):
                 arguments[i] = [*arguments[i], *arguments[i]]
-    assert set(torch.library.opcheck(operator, tuple(arguments)).values()) == {"SUCCESS"}
+    assert set(torch.library.opcheck(function, tuple(arguments)).values()) == {"SUCCESS"}

@@ -33,7 +33,7 @@ def views_of(maps: Sequence[np.ndarray], pooled_size: Sequence[int]) -> list[np.
             split = image.reshape(channels // bins, bins, height, width)
             assert np.may_share_memory(split, image) or not image.size
             found.append(split.swapaxes(0, 1))
-    return found
+    return found or of_maps(maps, pooled_size)  # of no image at all
 
 
 def maps_of(planes: Sequence[Any], shapes: Sequence[Sequence[int]], bins: int) -> list[Any]:
