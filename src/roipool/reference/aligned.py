@@ -1,4 +1,4 @@
-"""roi_align: the mean of each bin's samples."""
+"""roi_align, the mean of each bin's samples, and its position-sensitive form."""
 
 from roipool.reference.samples import sample_taps
 from roipool.reference.weighing import separable, weighted_sums, weighted_sums_backward
@@ -30,3 +30,15 @@ def roi_align_backward(grad, data, rois, spatial_scale, sampling_ratio, aligned)
     """The gradients of `roi_align` for data, summed region by region, and for rois."""
     bins = align_bins(data, rois, grad.shape[2:], spatial_scale, sampling_ratio, aligned)
     return weighted_sums_backward(grad, data, rois, bins)
+
+
+def ps_roi_align(data, rois, pooled_size, spatial_scale, sampling_ratio):
+    """`roi_align`, aligned, where each bin reads channels of its own: (K, C / h / w, h, w)."""
+    bins = align_bins(data, rois, pooled_size, spatial_scale, sampling_ratio, True)
+    return weighted_sums(data, rois, pooled_size, bins, position_sensitive=True)
+
+
+def ps_roi_align_backward(grad, data, rois, spatial_scale, sampling_ratio):
+    """The gradients of `ps_roi_align` for data and for rois."""
+    bins = align_bins(data, rois, grad.shape[2:], spatial_scale, sampling_ratio, True)
+    return weighted_sums_backward(grad, data, rois, bins, position_sensitive=True)

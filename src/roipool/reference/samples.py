@@ -71,8 +71,10 @@ def inside(position, samples, length):
         yield from between(position, samples, -1, length)
 
 
-def between(position, samples, low, high):
-    """The samples from low to high, found by halving, and how many lie at each position."""
+def between(position, samples, low, high, apart=0):
+    """The samples from low to high, found by halving, and how many lie at each position, or no
+    more than `apart` from it.
+    """
 
     def first(reached, begin=0, end=samples):
         while begin < end:
@@ -84,10 +86,10 @@ def between(position, samples, low, high):
         return
     if position(0) <= position(samples - 1):
         i, stop = first(lambda x: x >= low), first(lambda x: x > high)
-        past = lambda x, at: x > at  # noqa: E731
+        past = lambda x, at: x > at + apart  # noqa: E731
     else:
         i, stop = first(lambda x: x <= high), first(lambda x: x < low)
-        past = lambda x, at: x < at  # noqa: E731
+        past = lambda x, at: x < at - apart  # noqa: E731
     while i < stop:
         here = position(i)
         after = first(lambda x, here=here: past(x, here), i + 1, stop)

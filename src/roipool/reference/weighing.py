@@ -4,6 +4,8 @@ A bin is a list of taps (row, col, weight, slopes), where slopes tell how the we
 columns of the region's row, after its image. A weight or a slope of 0 is none: it reads no pixel.
 """
 
+import math
+
 import numpy as np
 
 from roipool.reference.coordinates import float_type, is_region, per_axis
@@ -42,27 +44,36 @@ def crossed(y, x):
             yield row, col, of_row * of_col, slopes
 
 
-def weighted_sums(data, rois, pooled_size, bins):
+def channels_of(i, j, pooled_size, position_sensitive):
+    """The channels that a bin reads: all, or of each group the one that is its own."""
+    if not position_sensitive:
+        return slice(None)
+    return slice(i * pooled_size[1] + j, None, math.prod(pooled_size))
+
+
+def weighted_sums(data, rois, pooled_size, bins, position_sensitive=False):
     """The values (K, C, h, w) of the bins that `bins(roi)` yields as (i, j, taps)."""
     maps = data.astype(sum_type(data.dtype))
-    out = np.zeros((len(rois), data.shape[1], *pooled_size), maps.dtype)
+    channels = data.shape[1] // (math.prod(pooled_size) if position_sensitive else 1)
+    out = np.zeros((len(rois), channels, *pooled_size), maps.dtype)
     for k, roi in enumerate(rois):
         for i, j, taps in bins(roi):
-            read = maps[int(roi[0])]
+            read = maps[int(roi[0]), channels_of(i, j, pooled_size, position_sensitive)]
             for row, col, weight, _ in taps:
                 if weight:
                     out[k, :, i, j] += weight * read[:, row, col]
     return out.astype(data.dtype)
 
 
-def weighted_sums_backward(grad, data, rois, bins):
+def weighted_sums_backward(grad, data, rois, bins, position_sensitive=False):
     """The gradients of `weighted_sums` for data, summed region by region, and for rois."""
     maps = data.astype(sum_type(data.dtype))
     of_data, of_rois = np.zeros_like(maps), np.zeros(rois.shape, maps.dtype)
     for k, roi in enumerate(rois):
         for i, j, taps in bins(roi):
-            n, given = int(roi[0]), grad[k, :, i, j].astype(maps.dtype)
-            spread(taps, given, maps[n], of_data[n], of_rois[k])
+            read = int(roi[0]), channels_of(i, j, grad.shape[2:], position_sensitive)
+            given = grad[k, :, i, j].astype(maps.dtype)
+            spread(taps, given, maps[read], of_data[read], of_rois[k])
     return of_data.astype(grad.dtype), of_rois.astype(rois.dtype)
 
 
