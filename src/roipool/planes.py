@@ -24,11 +24,13 @@ def of_maps(maps: Sequence[Any], pooled_size: Sequence[int]) -> list[Any]:
 
 
 def views_of(maps: Sequence[np.ndarray], pooled_size: Sequence[int]) -> list[np.ndarray]:
-    """The same in place, an array (h·w, C, H, W) for each image."""
+    """The same in place, an array (h·w, C, H, W) for each image, or one of no images."""
     bins = prod(pooled_size)
     found = []
     for array in maps:
-        _, channels, height, width = array.shape
+        images, channels, height, width = array.shape
+        if images == 0:
+            found.append(array.reshape(0, channels // bins, height, width))
         for image in array:
             split = image.reshape(channels // bins, bins, height, width)
             assert np.may_share_memory(split, image) or not image.size
