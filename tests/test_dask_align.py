@@ -14,7 +14,7 @@ import roipool
 from cases import FLOATS, NAMES, assert_same_bits, inf, nan, normal_maps, odd_boxes, random_boxes
 from dask_arrays import CHUNKS, SHAPE, forms, parts, sizes
 from roipool import geometry, reference
-from roipool.descriptions import OPERATORS, Operator, described
+from roipool.descriptions import ENDS, OPERATORS, Operator, described
 from roipool.doors import door_of
 from roipool.doors.dask import tasks
 from test_dask import Given
@@ -334,7 +334,9 @@ def made_up():
     align = OPERATORS["roi_align"]
     kinds = [
         Operator("grown", "max", _grown, OPERATORS["roi_pool"].dtypes),
-        Operator("halved", "taps_read", _halved, align.dtypes, options=align.options[:1]),
+        Operator(
+            "halved", "taps_read", _halved, align.dtypes, options=align.options[:1], moves=ENDS
+        ),
     ]
     yield [described(each) for each in kinds]
     for each in kinds:
@@ -365,7 +367,7 @@ def test_made_up_operators(made_up):
     back = doors[1].backward(halved, lazy_grad, rows, [SHAPE], call, {}, False, None)
     wanted = roipool.roi_align_backward(grad, rows, SHAPE, SCALE, sampling_ratio=2)
     assert_same_bits(computed(back, wanted), wanted / 2)
-    moved = doors[1].backward_rois(halved, grad, lazy, rows, call)
+    moved = doors[1].backward_rois(halved, grad, lazy, rows, call, {})
     wanted = roipool.roi_align_backward_rois(grad, data, rows, SCALE, sampling_ratio=2)
     assert_close(computed(moved, wanted), wanted / 2, np.float32)
 
