@@ -179,10 +179,17 @@ def pool(
 ) -> None:
     """Fill the results of the operator, all of the call known by name."""
     run_for(operator, operator.forward, call.pooled_size, dtype, known, results, threads)
+    fill(operator, call, dtype, known, results[0])
+
+
+def fill(
+    operator: Operator, call: Call, dtype: str, known: Mapping[str, Any], values: np.ndarray
+) -> None:
+    """Put what the operator says of bins without taps where a structure, by name, has some."""
     value = operator.filling(call)
     if value != 0:
         empty = geometry.empty_bins(np, known["image"], known["y_taps"], known["x_taps"])
-        np.copyto(bits(results[0]), _stored(value, dtype), where=empty[:, None])
+        np.copyto(bits(values), _stored(value, dtype), where=empty[:, None])
 
 
 def _stored(value: float, dtype: str) -> Any:

@@ -21,6 +21,11 @@ class Call(NamedTuple):
     argmax_dtype: Any
 
     @property
+    def fills(self) -> bool:
+        """Whether bins without taps hold what only all tiles of a region together tell."""
+        return self.source.operator.filling(self.source.call) != 0
+
+    @property
     def divided(self) -> bool:
         """Whether a region may have parts in several tiles."""
         return bool(max(self.data.numblocks[2:]) > 1)
@@ -98,8 +103,8 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block], with_argmax: bool) -
         for c, channels in enumerate(call.data.chunks[1]):
             parts = _tiles(layer, call, (b, c), block.tiles, (found[b], after))
             count = chunks.of_channel(call.data.chunks)
-            layer.put(
-                (b, c, 0, 0),
+            pooled = layer.put(
+                ("unfilled", b, c) if call.fills else (b, c, 0, 0),
                 tasks.finish,
                 List(*layer.combined((b, c), parts, count, call.join)),
                 (block.regions, channels, *pooled_size),
@@ -107,6 +112,8 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block], with_argmax: bool) -
                 call.argmax_dtype if with_argmax else None,
                 call.join,
             )
+            if call.fills:
+                layer.put((b, c, 0, 0), tasks.fill, call.source, pooled, found[b])
 
 
 def _tiles(

@@ -204,6 +204,14 @@ def finish(
     return values, whole.argmax
 
 
+def fill(source: Source, values: np.ndarray, block: Block) -> np.ndarray:
+    """A block of the result, and of its bins without taps in any tile what the operator says."""
+    values = values.copy()
+    given = source.call, source.data_dtype, block.found._asdict()
+    native.fill(source.operator, *given, values)
+    return values
+
+
 def _combined(
     parts: Sequence[Pooled], regions: np.ndarray, shape: tuple[int, ...], dtype: Any, join: Join
 ) -> Pooled:
