@@ -168,6 +168,16 @@ class Operator(NamedTuple):
         kept = {"data", "pooled", "image", *self.saved}
         return {arg.name for arg in self.backward.inputs} <= kept
 
+    @property
+    def divides(self) -> bool:
+        """Whether parts of a plane may be pooled each by itself, and joined: what is read lies in
+        rows and columns, and what is found has a position. A sample may lie in two parts.
+        """
+        kernel = self.forward
+        listed = any({"h", "w"} <= {*arg.axes} for arg in kernel.inputs)
+        found = all(arg.dtype == "position" for arg in kernel.results[1:])
+        return found and not listed and not self.position_sensitive
+
     def filling(self, call: Call) -> float:
         """The value of a bin without taps."""
         for option, value in zip(self.options, call.more, strict=True):

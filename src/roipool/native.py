@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from roipool import _core, geometry, memory, planes, rois
-from roipool.descriptions import Call, Operator
+from roipool.descriptions import CORNERS, Call, Operator, Rows
 from roipool.kernels import Kernel
 from roipool.memory import bits
 
@@ -95,7 +95,7 @@ def over_regions(values: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     return total
 
 
-def image_index(rows: np.ndarray, images: int, first: int = 0) -> np.ndarray:
+def image_index(rows: np.ndarray, images: int, first: int = 0, kind: Rows = CORNERS) -> np.ndarray:
     """The image of each row; refuses as `structure` does, but looks at no corner."""
     index = rows[:, 0]
     with np.errstate(invalid="ignore"):  # NaN
@@ -103,7 +103,7 @@ def image_index(rows: np.ndarray, images: int, first: int = 0) -> np.ndarray:
         if (whole == index).all() and (whole.view(np.uint32) < images).all():
             return whole  # no padding and nothing to refuse, as nearly always
         image: np.ndarray = geometry.image_index(np, index, images)
-    rois.refuse_batch_indices(rows, image, images, first)
+    rois.refuse_batch_indices(rows, image, images, first, kind)
     return image
 
 

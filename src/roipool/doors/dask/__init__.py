@@ -18,13 +18,20 @@ array of them is looked at only in tasks: a wrong row raises when the result is 
 of its chunks visits every tile, if only to find that no region touches it. That costs tasks (chunks
 of rows x chunks of features), and its few, large chunks cost least.
 
+Operators whose samples may lie in two tiles, turn, or read channels of each bin's own need planes
+whole: `data` is rechunked to them, and its channels so that all that a channel of the result reads
+are in one chunk. A task holds one such chunk, whole planes of some images, and of a block's result
+what lies in these. Features that are divided along images and channels stream as others do.
+
 A gradient's chunks are whole rows of some images, of about `array.chunk-size`, and each adds the
 blocks of regions one after another: in the order of the specification, whatever the chunks. Here
 too the smaller of gradient and addends stays in memory; a task holds its chunk and, of regions
-spread evenly over the gradient, about one block of addends.
+spread evenly over the gradient, about one block of addends. Where planes are whole they are so in
+the gradient too, however large they are, and a task is given all addends of its images at once: so
+these may stay in memory as a whole, as all do where rows are lazy.
 
 The gradient of the regions has the blocks of the pooled values' gradient; each is the sum of its
-tiles' parts, five numbers a region, over the chunks of channels too.
+tiles' parts, a row each, over the chunks of channels too.
 """
 
 import math
@@ -45,11 +52,10 @@ from roipool.doors.dask.graph import Layer, empty
 def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values, lazy, and where asked for what they stand at."""
     _refuse_out(out)
-    data = _as_maps(operator, data)
+    data = _as_maps(operator, data, call)
     source = _source(operator, data.shape, data.dtype, call)
-    plane = data.shape[2] * data.shape[3]
     found = positions or (operator.saved and max(data.numblocks[2:]) > 1)
-    options = pooling.Call(source, data, np.dtype(position([plane])) if found else None)
+    options = pooling.Call(source, data, _argmax_dtype(operator, data.shape) if found else None)
     rows = _as_rows(operator, regions, data.shape[0])
     lazy = isinstance(rows, da.Array)
     if lazy:
@@ -57,7 +63,7 @@ def pool(operator: Operator, data: Any, regions: Any, call: Call, positions: boo
     else:
         blocks = [*pooling.known_blocks(source, data, rows, pooling.sizes_of(options, rows))]
     sides = ((side,) for side in call.pooled_size)
-    sizes = (tuple(block.regions for block in blocks), data.chunks[1], *sides)
+    sizes = (tuple(block.regions for block in blocks), options.channels, *sides)
     layer = Layer(operator.name, options, rows, positions, sizes)
     pooling.fill(layer, options, blocks, positions)
     pooled = layer.array(sizes, data.dtype, [data, rows] if lazy else [data])
@@ -87,21 +93,19 @@ def backward(
     grad = _as_chunks("grad", grad)
     rows = _as_rows(operator, regions, shape[0])
     operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], shape)
-    read = [_as_chunks(name, _as_lazy(array)) for name, array in saved.items()]
-    for array in read:
-        checks.refuse_argmax(array.dtype, array.dtype.kind in "iu", array.shape, grad.shape)
-
     grad = grad.rechunk({2: -1, 3: -1})
-    read = [array.rechunk(grad.chunks) for array in read]
-    channels = grad.chunks[1]
+    read = _as_read(saved, grad)
+
+    channels = tuple(count * _group(operator, call) for count in grad.chunks[1])
     itemsize = max(grad.dtype.itemsize, 4)  # half types are summed in float32
-    images, heights = chunks.of_planes(shape, channels, itemsize)
+    whole = not operator.divides
+    images, heights = chunks.of_planes(shape, channels, itemsize, whole=whole)
     sizes = images, channels, heights, (shape[3],)
-    if operator.located:
-        options = scattering.at_positions(grad, read, sizes)
+    if operator.divides and operator.located:
+        options = scattering.at_positions(operator, grad, read, sizes)
     else:
         source = _source(operator, shape, grad.dtype, call)
-        options = scattering.at_structure(grad, source, sizes)
+        options = scattering.at_structure(source, grad, read, sizes)
     layer = Layer(f"{operator.name}-backward", options, rows)
     inputs = [grad, *read]
     if isinstance(rows, da.Array):
@@ -115,18 +119,19 @@ def backward_rois(
     operator: Operator, grad: Any, data: Any, regions: Any, call: Call, saved: Mapping[str, Any]
 ) -> da.Array:
     """The gradient of the regions, as rows, lazy, in the blocks of `grad`."""
-    data = _as_maps(operator, data)
+    data = _as_maps(operator, data, call)
     grad = _as_chunks("grad", _as_lazy(grad))
     rows = _as_rows(operator, regions, data.shape[0])
     operator.refuse_grad(grad.dtype, grad.dtype.name, grad.shape, rows.shape[0], data.shape)
     checks.refuse_other_dtype("grad", grad.dtype, data.dtype)
-    grad = grad.rechunk({1: data.chunks[1], 2: -1, 3: -1})
+    channels = tuple(count // _group(operator, call) for count in data.chunks[1])
+    grad = grad.rechunk({1: channels, 2: -1, 3: -1})
+    read = _as_read(saved, grad)
     source = _source(operator, data.shape, data.dtype, call)._replace(moving=True)
-    options = moving.Call(
-        source, data, grad, np.dtype(geometry.float_type(np, data.dtype, rows.dtype))
-    )
+    dtype = np.dtype(geometry.float_type(np, data.dtype, rows.dtype))
+    options = moving.Call(source, data, grad, read, dtype)
     layer = Layer(f"{operator.name}-backward-rois", options, rows)
-    inputs = [data, grad]
+    inputs = [data, grad, *read]
     if isinstance(rows, da.Array):
         rows = rows.rechunk({0: grad.chunks[0]})
         blocks = pooling.lazy_blocks(data, rows)
@@ -141,13 +146,28 @@ def _source(operator: Operator, shape: Sequence[int], dtype: Any, call: Call) ->
     return tasks.Source(operator, geometry.maps_of([shape], call.scales), dtype.name, call)
 
 
-def _as_maps(operator: Operator, data: Any) -> da.Array:
-    """One array of feature maps."""
+def _argmax_dtype(operator: Operator, shape: Sequence[int]) -> np.dtype[Any]:
+    """Of positions in planes, or of the numbers of what else is found."""
+    _, found = operator.forward.results
+    return np.dtype(position([shape[2] * shape[3]]) if found.dtype == "position" else found.dtype)
+
+
+def _group(operator: Operator, call: Call) -> int:
+    """How many channels of the features each channel of the result reads."""
+    return math.prod(call.pooled_size) if operator.position_sensitive else 1
+
+
+def _as_maps(operator: Operator, data: Any, call: Call) -> da.Array:
+    """One array of feature maps, in chunks that the operator can be computed of."""
     if checks.is_several(data):
         _refuse_several(operator, "data", len(data))
     data = _as_chunks("data", data)
     checks.refuse_maps(data.dtype, data.dtype.name, data.shape, operator.dtypes)
-    return data
+    if operator.divides:
+        return data
+    operator.channels("data", data.shape[1], call.pooled_size)
+    channels = chunks.of_groups(data.chunks[1], _group(operator, call))
+    return data.rechunk({1: channels, 2: -1, 3: -1})
 
 
 def _refuse_several(operator: Operator, name: str, count: int) -> None:
@@ -161,6 +181,14 @@ def _refuse_several(operator: Operator, name: str, count: int) -> None:
 def _as_lazy(value: Any) -> Any:
     """What comes beside Dask arrays may be any array."""
     return value if isinstance(value, da.Array) else da.from_array(np.asarray(value))
+
+
+def _as_read(saved: Mapping[str, Any], grad: da.Array) -> tuple[da.Array, ...]:
+    """What the forward saved of each bin, in the chunks of its gradient."""
+    arrays = [_as_chunks(name, _as_lazy(array)) for name, array in saved.items()]
+    for array in arrays:
+        checks.refuse_argmax(array.dtype, array.dtype.kind in "iu", array.shape, grad.shape)
+    return tuple(array.rechunk(grad.chunks) for array in arrays)
 
 
 def _refuse_out(out: Any) -> None:

@@ -1,7 +1,7 @@
 """Chunk arithmetic: how results are divided, and which chunks a block of regions touches."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import dask
 import numpy as np
@@ -24,11 +24,19 @@ def starts(sizes: Sizes) -> Sizes:
     return tuple(accumulate(sizes[:-1], initial=0))
 
 
-def of_planes(data_shape: Sequence[int], channels: Sizes, itemsize: int) -> tuple[Sizes, Sizes]:
-    """Chunks of images, and of rows where a plane is too large for one."""
+def of_groups(sizes: Sizes, group: int) -> Sizes:
+    """The chunks made longer, so that none ends inside a group of so many."""
+    ends = sorted({-(-end // group) * group for end in accumulate(sizes)})
+    return tuple(end - begin for begin, end in pairwise([0, *ends]))
+
+
+def of_planes(
+    data_shape: Sequence[int], channels: Sizes, itemsize: int, *, whole: bool = False
+) -> tuple[Sizes, Sizes]:
+    """Chunks of images, and of rows where a plane is too large for one and need not be whole."""
     images, _, height, width = data_shape
     row = width * max(channels) * itemsize
-    heights = divided(height, row)
+    heights = (height,) if whole else divided(height, row)
     return divided(images, row * max(heights)), heights
 
 

@@ -9,19 +9,20 @@ import numpy as np
 from dask._task_spec import List, TaskRef
 
 from roipool import native, windows
-from roipool.doors.dask import chunks, tasks
+from roipool.doors.dask import chunks, tasks, undivided
 from roipool.doors.dask.graph import Layer
 from roipool.doors.dask.pooling import Block, structures
 
 
 class Call(NamedTuple):
-    """Checked: `grad` has the channels of `data` in the same chunks, its bins undivided, and
-    `dtype` is that of the result.
+    """Checked: `grad` has the channels of `data` in the same chunks, its bins undivided, as has
+    what else was `saved` of each bin; `dtype` is that of the result.
     """
 
     source: tasks.Source
     data: da.Array
     grad: da.Array
+    saved: tuple[da.Array, ...]
     dtype: Any
 
 
@@ -31,7 +32,12 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
     found = structures(layer, call.source, blocks)
     channels = range(data.numblocks[1])
     # As of values: the smaller may stay in memory, here of the features and the gradient.
-    every = [TaskRef((grad.name, b, c, 0, 0)) for b in range(len(blocks)) for c in channels]
+    every = [
+        TaskRef((array.name, b, c, 0, 0))
+        for array in (grad, *call.saved)
+        for b in range(len(blocks))
+        for c in channels
+    ]
     after = layer.after(("blocks",), [*found, *every]) if data.size > grad.size else None
     for b, block in enumerate(blocks):
         parts = _tiles(layer, call, b, block.tiles, (found[b], after))
@@ -55,18 +61,20 @@ def _tiles(
 ) -> Mapping[int, TaskRef]:
     """What each tile has of the block's gradient, by its number."""
     data, parts = call.data, {}
+    weigh = weigh_tile if call.source.operator.divides else undivided.weigh
     for c in range(data.numblocks[1]):
         before = c * chunks.of_channel(data.chunks)
         for (n, y, x), number, corner in chunks.numbered(data.chunks, tiles):
             tile = tasks.Tile(*corner, data.shape[3], call.source.sums, None)
-            given = TaskRef((data.name, n, c, y, x)), TaskRef((call.grad.name, b, c, 0, 0)), tile
-            place = ("tile", b, c, n, y, x)
-            parts[before + number] = layer.put(place, weigh_tile, call.source, *given, *inputs)
+            pixels = TaskRef((data.name, n, c, y, x))
+            of_bins = [TaskRef((each.name, b, c, 0, 0)) for each in (call.grad, *call.saved)]
+            task = weigh, call.source, pixels, tile, *inputs, *of_bins
+            parts[before + number] = layer.put(("tile", b, c, n, y, x), *task)
     return parts
 
 
 def weigh_tile(
-    source: tasks.Source, data: Any, grad: np.ndarray, tile: tasks.Tile, block: tasks.Block, _: None
+    source: tasks.Source, data: Any, tile: tasks.Tile, block: tasks.Block, _: None, grad: np.ndarray
 ) -> tasks.Pooled:
     """The gradient of a block's regions as far as its weights are of pixels in the tile."""
     data, window, regions = tasks.touching(data, tile, block)

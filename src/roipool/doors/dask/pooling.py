@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 from dask._task_spec import List, TaskRef
 
-from roipool.doors.dask import chunks, tasks
+from roipool.doors.dask import chunks, tasks, undivided
 from roipool.doors.dask.graph import Layer
 
 
@@ -21,9 +21,16 @@ class Call(NamedTuple):
     argmax_dtype: Any
 
     @property
+    def channels(self) -> chunks.Sizes:
+        """Of the result, in chunks."""
+        operator, size = self.source.operator, self.source.call.pooled_size
+        return tuple(operator.channels("data", each, size) for each in self.data.chunks[1])
+
+    @property
     def fills(self) -> bool:
         """Whether bins without taps hold what only all tiles of a region together tell."""
-        return self.source.operator.filling(self.source.call) != 0
+        operator, call = self.source.operator, self.source.call
+        return operator.divides and operator.filling(call) != 0
 
     @property
     def divided(self) -> bool:
@@ -57,7 +64,7 @@ class Block(NamedTuple):
 def sizes_of(call: Call, rows: np.ndarray) -> chunks.Sizes:
     """As many rows that can be looked at as fill a chunk with values, or as a structure."""
     height, width = call.source.call.pooled_size
-    values = max(call.data.chunks[1]) * height * width * call.data.dtype.itemsize
+    values = max(call.channels) * height * width * call.data.dtype.itemsize
     return chunks.divided(len(rows), max(values, call.source.bytes_each(rows)))
 
 
@@ -67,9 +74,17 @@ def known_blocks(
     """Blocks of rows that can be looked at; raises for a row that is neither region nor padding."""
     for first, count in zip(chunks.starts(sizes), sizes, strict=True):
         part = rows[first : first + count]
-        block = tasks.block_of(source, part, first)
-        tiles = chunks.touched(block.found.image, block.spans, data.chunks)
-        yield Block(first, count, part, [*tiles])
+        yield Block(first, count, part, _touched(source, data, part, first))
+
+
+def _touched(
+    source: tasks.Source, data: da.Array, rows: np.ndarray, first: int
+) -> list[chunks.Place]:
+    if source.operator.divides:
+        block = tasks.block_of(source, rows, first)
+        return [*chunks.touched(block.found.image, block.spans, data.chunks)]
+    image = tasks.images_of_regions(source, rows, first)
+    return [(n, 0, 0) for n in chunks.of_images(data.chunks[0], image).tolist()]
 
 
 def lazy_blocks(data: da.Array, rois: da.Array) -> Iterator[Block]:
@@ -83,8 +98,9 @@ def lazy_blocks(data: da.Array, rois: da.Array) -> Iterator[Block]:
 
 def structures(layer: Layer, source: tasks.Source, blocks: Sequence[Block]) -> list[TaskRef]:
     """What the regions of each block become."""
+    known_of = tasks.block_of if source.operator.divides else undivided.block_of
     return [
-        layer.put(("block", b), tasks.block_of, source, block.rows, block.first)
+        layer.put(("block", b), known_of, source, block.rows, block.first)
         for b, block in enumerate(blocks)
     ]
 
@@ -97,10 +113,10 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block], with_argmax: bool) -
     # visits its chunks and is done before the next.
     regions = sum(block.regions for block in blocks)
     pooled_size = call.source.call.pooled_size
-    result_size = regions * call.data.shape[1] * math.prod(pooled_size)
+    result_size = regions * sum(call.channels) * math.prod(pooled_size)
     after = layer.after(("blocks",), found) if call.data.size > result_size else None
     for b, block in enumerate(blocks):
-        for c, channels in enumerate(call.data.chunks[1]):
+        for c, channels in enumerate(call.channels):
             parts = _tiles(layer, call, (b, c), block.tiles, (found[b], after))
             count = chunks.of_channel(call.data.chunks)
             pooled = layer.put(
@@ -125,9 +141,10 @@ def _tiles(
 ) -> Mapping[int, TaskRef]:
     """The block's regions in each tile alone, by its number."""
     data, parts = call.data, {}
+    pool = tasks.pool_tile if call.source.operator.divides else undivided.pool
     for place, number, corner in chunks.numbered(data.chunks, tiles):
         n, y, x = place
         tile = tasks.Tile(*corner, data.shape[3], call.part_dtype, call.argmax_dtype)
-        task = tasks.pool_tile, call.source, TaskRef((data.name, n, result[1], y, x)), tile
+        task = pool, call.source, TaskRef((data.name, n, result[1], y, x)), tile
         parts[number] = layer.put(("tile", *result, *place), *task, *inputs)
     return parts

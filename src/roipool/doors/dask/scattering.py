@@ -10,7 +10,8 @@ import dask.array as da
 import numpy as np
 from dask._task_spec import List, TaskRef
 
-from roipool.doors.dask import adding, chunks, tasks
+from roipool.descriptions import Operator
+from roipool.doors.dask import adding, chunks, tasks, undivided
 from roipool.doors.dask.graph import Layer
 
 
@@ -22,30 +23,43 @@ class Call(NamedTuple):
         saved: What else there is of each bin, in its chunks.
         sizes: Of the chunks of the result.
         found: (rows, first) to what is known of a block of regions.
+        images: (rows, first) to the image of each; raises for a row that is neither region nor
+            padding, as far as that matters.
         split: (grad, *saved, found, bands) to its part for each band.
         add: Adds such parts to a total.
+        continues: Whether to any total: else to zeros, so that all parts are there at once.
     """
 
     grad: da.Array
     saved: tuple[da.Array, ...]
     sizes: tuple[chunks.Sizes, ...]
     found: Callable[..., Any]
+    images: Callable[..., np.ndarray]
     split: Callable[..., Any]
     add: adding.Add
+    continues: bool = True
 
 
 def at_positions(
-    grad: da.Array, saved: Sequence[da.Array], sizes: tuple[chunks.Sizes, ...]
+    operator: Operator, grad: da.Array, saved: Sequence[da.Array], sizes: tuple[chunks.Sizes, ...]
 ) -> Call:
     """Each gradient at the position of the winner, which was saved."""
-    found = partial(tasks.images_of_block, sum(sizes[0]))
-    return Call(grad, tuple(saved), sizes, found, adding.split_positions, adding.add_positions)
+    images = partial(tasks.images_of_block, operator, sum(sizes[0]))
+    given = grad, tuple(saved), sizes, images, images
+    return Call(*given, adding.split_positions, adding.add_positions)
 
 
-def at_structure(grad: da.Array, source: tasks.Source, sizes: tuple[chunks.Sizes, ...]) -> Call:
-    """Each gradient at all that a linear kernel read."""
-    found, add = partial(tasks.block_of, source), partial(adding.add_structure, source)
-    return Call(grad, (), sizes, found, adding.split_structure, add)
+def at_structure(
+    source: tasks.Source, grad: da.Array, saved: Sequence[da.Array], sizes: tuple[chunks.Sizes, ...]
+) -> Call:
+    """Each gradient at all that was read."""
+    given = grad, tuple(saved), sizes
+    images = partial(tasks.images_of_regions, source)
+    if source.operator.divides:
+        block_of, add = partial(tasks.block_of, source), partial(adding.add_structure, source)
+        return Call(*given, block_of, images, adding.split_structure, add)
+    rows_of, add = partial(undivided.block_of, source), partial(undivided.add, source)
+    return Call(*given, rows_of, images, undivided.split, add, continues=False)
 
 
 class Block(NamedTuple):
@@ -65,9 +79,7 @@ def blocks_of(layer: Layer, call: Call, rows: Any) -> list[Block]:
             part, touched = TaskRef((rows.name, b, 0)), range(len(images))
         else:
             part = rows[first : first + count]
-            call.found(part, first)
-            image = tasks.images_of_block(sum(images), part, first)
-            touched = {*chunks.of_images(images, image).tolist()}
+            touched = {*chunks.of_images(images, call.images(part, first)).tolist()}
         blocks.append(Block(layer.put(("block", b), call.found, part, first), touched))
     return blocks
 
@@ -84,6 +96,8 @@ def fill(layer: Layer, call: Call, blocks: Sequence[Block]) -> None:
         after = layer.after(("parts", c), every) if split_first else None
         # Of regions spread evenly, as many parts as there are bands are about one block.
         at_once = len(parts) if split_first else 1
+        if not call.continues:
+            at_once = max(len(blocks), 1)
         for (n, y), band in parts.items():
             shape = (images[n], count, heights[y], width)
             _sum(layer, call, (n, c, y), band, at_once, shape, after)

@@ -71,9 +71,18 @@ def block_of(source: Source, rows: Any, first: int) -> Block:
     return Block(found, slopes, windows.spans(found))
 
 
-def images_of_block(images: int, rows: Any, first: int) -> np.ndarray:
+def images_of_block(operator: Operator, images: int, rows: Any, first: int) -> np.ndarray:
     """The image of each row from row `first` of all rois on; −1 for a padding row."""
-    return native.image_index(rois.as_rows(rows, images), images, first)
+    rows = rois.as_rows(rows, images, operator.rows)
+    return native.image_index(rows, images, first, operator.rows)
+
+
+def images_of_regions(source: Source, rows: np.ndarray, first: int) -> np.ndarray:
+    """The same, of rows that are refused unless each is a region or padding."""
+    given = source.maps, source.data_dtype, source.call
+    for at in range(0, len(rows), ROWS):
+        native.structure(source.operator, rows[at : at + ROWS], *given, first + at)
+    return images_of_block(source.operator, sum(source.maps.images), rows, first)
 
 
 class Tile(NamedTuple):
