@@ -208,8 +208,8 @@ def test_example_of_the_module():
 
 def test_module():
     pool = RoIPool((7, 7), 0.0625)
-    assert repr(pool) == "RoIPool(pooled_size=(7, 7), spatial_scale=0.0625)"
-    assert repr(RoIPool(7)) == "RoIPool(pooled_size=7, spatial_scale=1.0)"
+    assert repr(pool) == "RoIPool(pooled_size=(7, 7), spatial_scale=0.0625, mode='max')"
+    assert repr(RoIPool(7)) == "RoIPool(pooled_size=7, spatial_scale=1.0, mode='max')"
     data, rois = some_maps(), some_boxes(scale=0.0625)
     assert torch.equal(pool(data, rois), roipool.roi_pool(data, rois, 7, 0.0625))
     parameter = torch.nn.Parameter(data)  # a subclass of Tensor

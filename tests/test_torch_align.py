@@ -226,7 +226,8 @@ def test_module():
 
     module = RoIAlign((3, 2), 0.5, sampling_ratio=2)
     assert repr(module) == (
-        "RoIAlign(pooled_size=(3, 2), spatial_scale=0.5, sampling_ratio=2, aligned=True)"
+        "RoIAlign(pooled_size=(3, 2), spatial_scale=0.5, sampling_ratio=2, aligned=True, "
+        "mode='avg')"
     )
     data, rois = some_maps(), some_boxes()
     expected = roipool.roi_align(data, rois, (3, 2), 0.5, sampling_ratio=2)
