@@ -34,13 +34,13 @@ DOORS := .cache/doors
 test-doors: $(DOORS)/ready
 	$(DOORS)/bin/python -m pytest tests/test_dlpack.py tests/test_paddle.py
 
-# The other libraries of this field, each in an environment of its own in .cache: about 7 GB, most
+# The other libraries of this field, each in an environment of its own in .cache: about 9 GB, most
 # of it torchvision's. One alone: make peers ARGS=openvino
 peers: $(VENV)/dev
 	$(BIN)/python -m benchmarks.environments $(ARGS)
 
 test-peers: peers
-	$(BIN)/python -m pytest -rP tests/test_peers.py
+	$(BIN)/python -m pytest -rP tests/test_peers.py tests/test_peers_compat.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
     .cache/mxnet-1.9.1
     .cache/peers/torchvision    5 GB: it needs the registry's own build of PyTorch
     .cache/peers/openvino, .cache/peers/onnxruntime
+    .cache/peers/tensorflow     2 GB: tests of its name for crop_and_resize run there
 
 Benchmarks and tests find them there; what is not there they leave out and say so.
 """
@@ -48,6 +49,7 @@ ENVIRONMENTS = {
     ),
     "openvino": Environment("peers/openvino", ("openvino==2026.4.1", "numpy")),
     "onnxruntime": Environment("peers/onnxruntime", ("onnxruntime>=1.18", "onnx>=1.16", "numpy")),
+    "tensorflow": Environment("peers/tensorflow", ("tensorflow-cpu==2.21.0", "numpy")),
 }
 
 
@@ -55,6 +57,16 @@ def python_of(name: str) -> Path | None:
     """The Python of a peer's environment, if it was made."""
     environment = ENVIRONMENTS.get(name)
     return environment.executable if environment and environment.made else None
+
+
+def link_package(folder: Path) -> None:
+    """Put roipool and its core into a folder, from which a peer's Python can import it too."""
+    import roipool
+    from roipool import _core
+
+    (folder / "roipool").mkdir()
+    for path in {*Path(roipool.__file__).parent.iterdir(), Path(_core.__file__)}:
+        (folder / "roipool" / path.name).symlink_to(path)
 
 
 def make(name: str) -> None:
