@@ -9,6 +9,7 @@ from roipool.descriptions import OPERATORS
 from roipool.doors.torch.forms import FORMS, called
 from roipool.doors.torch.operators import operators
 
+RULE_OF_SHAPES = "test_aot_dispatch_dynamic"
 SHAPE, SIZE = (2, 2, 5, 4), (2, 2)
 OPTIONS = {
     "sampling_ratio": 2,
@@ -86,4 +87,8 @@ def test_operators_keep_the_rules_of_the_dispatcher(name):
                 arguments[i] = [arguments[i], arguments[i].detach().clone()]
             elif argument.name in ("data_shape", "spatial_scale"):
                 arguments[i] = [*arguments[i], *arguments[i]]
-    assert set(torch.library.opcheck(function, tuple(arguments)).values()) == {"SUCCESS"}
+    rules = ["test_schema", "test_autograd_registration", "test_faketensor", RULE_OF_SHAPES]
+    if operator.name == "prroi_pool" and form.of_rois:
+        rules.remove("test_faketensor")  # eager lists are as long as values say
+    found = torch.library.opcheck(function, tuple(arguments), test_utils=rules)
+    assert set(found.values()) == {"SUCCESS"}

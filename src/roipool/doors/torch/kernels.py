@@ -63,7 +63,10 @@ def shapes_of(known: Known) -> list[Sequence[int]]:
 
 def size_of(known: Known) -> tuple[int, int]:
     """Of pooled values, h and w."""
-    height, width = known["pooled_size"] if "pooled_size" in known else known["pooled"].shape[2:]
+    if "pooled_size" in known:
+        height, width = known["pooled_size"]
+    else:
+        height, width = known["pooled" if "pooled" in known else "argmax"].shape[2:]
     return height, width
 
 
