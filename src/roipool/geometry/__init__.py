@@ -13,14 +13,14 @@ give the same bits. Four rules keep it so; each was seen to move edges or sample
 """
 
 from roipool.geometry.align import Grid, align_grids, align_taps, sample_position
-from roipool.geometry.areas import average_taps, position_sensitive_taps
+from roipool.geometry.areas import Shared, average_taps, position_sensitive_taps, shared_out
 from roipool.geometry.bins import Bins, Rounded, max_bins, rounded
-from roipool.geometry.crop import crop_taps
-from roipool.geometry.integral import integral_taps
+from roipool.geometry.crop import Spots, crop_positions, crop_taps
+from roipool.geometry.integral import Span, integral_bins, integral_taps
 from roipool.geometry.levels import levels_of
 from roipool.geometry.regions import Maps, beside_the_map, float_type, image_index, maps_of
-from roipool.geometry.rotated import rotated_points
-from roipool.geometry.samples import align_samples
+from roipool.geometry.rotated import Side, rotated_points, rotated_sides, turned
+from roipool.geometry.samples import align_samples, listed_samples
 from roipool.geometry.taps import Points, PointSlopes, Slopes, Taps, empty_bins, points_of
 
 __all__ = [
@@ -30,24 +30,34 @@ __all__ = [
     "PointSlopes",
     "Points",
     "Rounded",
+    "Shared",
+    "Side",
     "Slopes",
+    "Span",
+    "Spots",
     "Taps",
     "align_grids",
     "align_samples",
     "align_taps",
     "average_taps",
     "beside_the_map",
+    "crop_positions",
     "crop_taps",
     "empty_bins",
     "float_type",
     "image_index",
+    "integral_bins",
     "integral_taps",
     "levels_of",
+    "listed_samples",
     "maps_of",
     "max_bins",
     "points_of",
     "position_sensitive_taps",
     "rotated_points",
+    "rotated_sides",
     "rounded",
     "sample_position",
+    "shared_out",
+    "turned",
 ]

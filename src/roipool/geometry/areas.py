@@ -1,6 +1,6 @@
 """Whole pixels averaged: bins of roi_pool, and the position-sensitive ones of R-FCN."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from roipool.geometry.bins import max_bins, round_half_away
 from roipool.geometry.regions import (
@@ -51,6 +51,40 @@ def position_sensitive_taps(
     "rfcn" rounds corners in the image, both ends inclusive, and divides what is between them on the
     map; "torchvision" rounds on the map, and never reads its last row and column.
     """
+    image, shared = shared_out(xp, rois, maps, pooled_size, data_dtype, convention=convention)
+    y, x = (
+        _ones(xp, each.bins, each.axis.longest if traced else None, each.size.dtype)
+        for each in shared
+    )
+    return taps_of(xp, image, (y, x), data_dtype, each=True)[0]
+
+
+class Shared(NamedTuple):
+    """Regions along one axis, shared out among bins: (K,) each, but for `bins`.
+
+    Attributes:
+        axis: Where their ends lie.
+        begin: Where a region begins on the map, pixel k reaching from k to k + 1.
+        size: Up to where it ends, as it is divided.
+        bins: (K, P, 2) int32 the pixels that each bin touches, begin and end.
+    """
+
+    axis: Axis
+    begin: Array
+    size: Array
+    bins: Array
+
+
+def shared_out(
+    xp: Any,
+    rois: Array,
+    maps: Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    convention: str,
+) -> tuple[Array, tuple[Shared, Shared]]:
+    """The image of each row, and its bins along y and x, by either convention."""
     dtype = float_type(xp, data_dtype, rois.dtype)
     rfcn = convention == "rfcn"
     if rfcn:
@@ -58,27 +92,23 @@ def position_sensitive_taps(
         last = xp.asarray([0, 0, 1, 1], dtype=dtype)
         index = xp.asarray(rois[:, :1], dtype=dtype)  # exact, as far as images are counted
         rois = xp.concatenate([index, corners + last[None, :]], axis=1)
-    image, axes = scaled(xp, rois, maps, dtype, scale_type=dtype)
-    y, x = (
-        _ones(xp, bins_of(xp, axis, count), axis.longest if traced else None, dtype)
-        for axis, count, bins_of in zip(
-            axes, pooled_size, [_rfcn_bins if rfcn else _torchvision_bins] * 2, strict=True
-        )
-    )
-    return taps_of(xp, image, (y, x), data_dtype, each=True)[0]
+    image, (y, x) = scaled(xp, rois, maps, dtype, scale_type=dtype)
+    of_axis = _rfcn_bins if rfcn else _torchvision_bins
+    return image, (of_axis(xp, y, pooled_size[0]), of_axis(xp, x, pooled_size[1]))
 
 
-def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Array:
+def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Shared:
     size = axis.end - axis.begin
     size = xp.where(size < 0.1, xp.full_like(size, 0.1), size)
     step = quotient(xp, size, count)
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = product(xp, part[None, :], step[:, None]) + axis.begin[:, None]
     pair = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
-    return xp.asarray(clip(xp, pair, along(axis.length, 2)), dtype=xp.int32)
+    bins = xp.asarray(clip(xp, pair, along(axis.length, 2)), dtype=xp.int32)
+    return Shared(axis, axis.begin, size, bins)
 
 
-def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Array:
+def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Shared:
     begin, end = round_half_away(xp, axis.begin), round_half_away(xp, axis.end)
     size = end - begin
     size = xp.where(size < 1, xp.ones_like(size), size)
@@ -88,7 +118,7 @@ def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Array:
     offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
     last = clip(xp, axis.last, axis.longest) if getattr(axis.last, "ndim", 0) else axis.last
     inside = clip(xp, offsets + begin[:, None, None], along(last, 2))
-    return xp.asarray(inside, dtype=xp.int32)
+    return Shared(axis, begin, size, xp.asarray(inside, dtype=xp.int32))
 
 
 def _ones(xp: Any, bins: Array, taps: int | None, dtype: Any) -> Listed:

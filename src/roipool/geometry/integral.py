@@ -1,6 +1,6 @@
 """The interpolated map integrated over bins: Precise RoI Pooling."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from roipool.geometry.regions import Array, Axis, Maps, along, float_type, product, quotient, scaled
 from roipool.geometry.taps import Listed, Slopes, Taps, taps_of
@@ -19,23 +19,49 @@ def integral_taps(
 
     A hat is 1 at its pixel and falls to 0 at the next on either side: interpolation as a sum.
     """
-    dtype = float_type(xp, data_dtype, rois.dtype)
-    image, axes = scaled(xp, rois, maps, dtype, scale_type=dtype)
-    y, x = (
-        _hats(xp, axis, count, axis.longest if traced else None)
-        for axis, count in zip(axes, pooled_size, strict=True)
-    )
+    image, spans = integral_bins(xp, rois, maps, pooled_size, data_dtype)
+    y, x = (_hats(xp, span, span.axis.longest if traced else None) for span in spans)
     return taps_of(xp, image, (y, x), data_dtype)
 
 
-def _hats(xp: Any, axis: Axis, count: int, taps: int | None) -> Listed:
+class Span(NamedTuple):
+    """Bins along one axis, as they lie between pixels: pixel k is at k.
+
+    Attributes:
+        axis: Where the ends of regions lie.
+        size: (K,) of a bin; 0 where a region has no area.
+        begin: (K, P) where each bin begins.
+        end: (K, P) where it ends.
+    """
+
+    axis: Axis
+    size: Array
+    begin: Array
+    end: Array
+
+
+def integral_bins(
+    xp: Any, rois: Array, maps: Maps, pooled_size: tuple[int, int], data_dtype: Any
+) -> tuple[Array, tuple[Span, Span]]:
+    """The image of each row, and its bins along y and x."""
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    image, (y, x) = scaled(xp, rois, maps, dtype, scale_type=dtype)
+    return image, (_span(xp, y, pooled_size[0]), _span(xp, x, pooled_size[1]))
+
+
+def _span(xp: Any, axis: Axis, count: int) -> Span:
     size = axis.end - axis.begin
-    zero = xp.zeros_like(size)
-    size = quotient(xp, xp.where(size > 0, size, zero), count)
-    some = (size > 0)[:, None, None]
+    size = quotient(xp, xp.where(size > 0, size, xp.zeros_like(size)), count)
     part = xp.arange(count, dtype=size.dtype)[None, :]
     begin = axis.begin[:, None] + product(xp, part, size[:, None])
-    end = begin + size[:, None]
+    return Span(axis, size, begin, begin + size[:, None])
+
+
+def _hats(xp: Any, span: Span, taps: int | None) -> Listed:
+    axis, size, begin, end = span
+    count = begin.shape[1]
+    some = (size > 0)[:, None, None]
+    part = xp.arange(count, dtype=size.dtype)[None, :]
     first, stop = _reached(xp, axis, begin, end)
     if taps is None:
         most = xp.max(stop - first) if stop.shape[0] else 0

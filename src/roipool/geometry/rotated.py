@@ -28,26 +28,27 @@ def rotated_points(
             "sampling_ratio is 0; a traced or differentiated call of roi_align_rotated needs to "
             "know how many samples a bin has: give a sampling_ratio, such as 2"
         )
-    dtype = float_type(xp, data_dtype, rois.dtype)
-    image, (y, x) = scaled(xp, rois[:, :5], maps, dtype, scale_type=dtype)
-    angle = xp.asarray(rois[:, 5], dtype=dtype)
-    known = (y.end >= 0) & (x.end >= 0) & xp.isfinite(angle)
-    image = xp.where(known, image, -xp.ones_like(image))
-    angle = xp.where(known, -angle if clockwise else angle, xp.zeros_like(angle))
-    sides = [
-        _side(xp, axis, count, sampling_ratio, aligned, along_y)
-        for axis, count, along_y in zip((y, x), pooled_size, (True, False), strict=True)
-    ]
+    image, sides, angle = rotated_sides(
+        xp,
+        rois,
+        maps,
+        pooled_size,
+        data_dtype,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
+        clockwise=clockwise,
+    )
     read = _read(xp, sides, angle, image, -1 if clockwise else 1)
     return _points(xp, image, read, data_dtype)
 
 
-class _Side(NamedTuple):
+class Side(NamedTuple):
     """Samples along one side of boxes, before they are turned: (K, h, w, G, G) or what spreads.
 
     Attributes:
         axis: Of the map; its ends hold the centre and the size.
         centre: Pixel k being at k.
+        size: (K,) of a box.
         offset: Of samples from the centre.
         share: The same, of the box's size.
         counts: Whether there is such a sample.
@@ -57,6 +58,7 @@ class _Side(NamedTuple):
 
     axis: Axis
     centre: Array
+    size: Array
     offset: Array
     share: Array
     counts: Array
@@ -64,9 +66,38 @@ class _Side(NamedTuple):
     reach: Array
 
 
+def rotated_sides(
+    xp: Any,
+    rois: Array,
+    maps: Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    sampling_ratio: int,
+    aligned: bool,
+    clockwise: bool,
+) -> tuple[Array, tuple[Side, Side], Array]:
+    """The image of each row, its samples along both sides, and its angle counter-clockwise."""
+    dtype = float_type(xp, data_dtype, rois.dtype)
+    image, (y, x) = scaled(xp, rois[:, :5], maps, dtype, scale_type=dtype)
+    angle = xp.asarray(rois[:, 5], dtype=dtype)
+    known = (y.end >= 0) & (x.end >= 0) & xp.isfinite(angle)
+    image = xp.where(known, image, -xp.ones_like(image))
+    angle = xp.where(known, -angle if clockwise else angle, xp.zeros_like(angle))
+    height, width = pooled_size
+    down = _side(xp, y, height, sampling_ratio, aligned, True)
+    return image, (down, _side(xp, x, width, sampling_ratio, aligned, False)), angle
+
+
+def turned(xp: Any, down: Array, across: Array, angle: Array) -> tuple[Array, Array]:
+    """Offsets from the centre of boxes, along their sides, as those along the map's."""
+    cos, sin = (along(turn, down.ndim - 1) for turn in (xp.cos(angle), xp.sin(angle)))
+    return down * cos - across * sin, down * sin + across * cos
+
+
 def _side(
     xp: Any, axis: Axis, count: int, sampling_ratio: int, aligned: bool, along_y: bool
-) -> _Side:
+) -> Side:
     centre, size = axis.begin - (0.5 if aligned else 0.0), axis.end
     size = xp.where(size >= 0, size, xp.zeros_like(size))
     reach = xp.zeros_like(size) + axis.scale
@@ -92,7 +123,7 @@ def _side(
         return values[:, :, None, :, None] if along_y else values[:, None, :, None, :]
 
     offset, share, counts = map(spread, (offset, share, counts))
-    return _Side(axis, along(centre, 4), offset, share, counts, samples, along(reach, 4))
+    return Side(axis, along(centre, 4), size, offset, share, counts, samples, along(reach, 4))
 
 
 class _Corners(NamedTuple):
@@ -127,10 +158,10 @@ class _Read(NamedTuple):
     slopes: list[list[Array]]
 
 
-def _read(xp: Any, sides: list[_Side], angle: Array, image: Array, turn: int) -> _Read:
+def _read(xp: Any, sides: tuple[Side, Side], angle: Array, image: Array, turn: int) -> _Read:
     y, x = sides
     cos, sin = along(xp.cos(angle), 4), along(xp.sin(angle), 4)
-    down, across = y.offset * cos - x.offset * sin, y.offset * sin + x.offset * cos
+    down, across = turned(xp, y.offset, x.offset, angle)
     positions = down + y.centre, across + x.centre
     counts = y.counts & x.counts & along(image >= 0, 4)
     for side, position in zip(sides, positions, strict=True):

@@ -33,7 +33,7 @@ def align_samples(
     sums = xp.float64 if data_dtype == xp.float64 else xp.float32
     ranges, pixels, weights, slopes = [], [], [], []
     for grid in grids:
-        first, count, most = _listed(xp, grid, sampling_ratio, traced)
+        first, count, most = listed_samples(xp, grid, sampling_ratio, traced)
         sample = first[:, :, None] + (xp.arange(most, dtype=grid.size.dtype) + 0.5)
         read = read_of(xp, grid, sample)
         pixel = _paired(xp, read.low, read.high, singly, read.low)
@@ -50,7 +50,9 @@ def align_samples(
     return Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel), Slopes(*slopes)
 
 
-def _listed(xp: Any, grid: Grid, sampling_ratio: int, traced: bool) -> tuple[Array, Array, int]:
+def listed_samples(
+    xp: Any, grid: Grid, sampling_ratio: int, traced: bool = False
+) -> tuple[Array, Array, int]:
     """Of each bin's samples the first that is listed, how many are, and of any bin the most."""
     zero = xp.zeros_like(grid.first)
     samples = xp.where(grid.none, xp.zeros_like(grid.samples), grid.samples)[:, None]
