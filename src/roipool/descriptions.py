@@ -19,11 +19,13 @@ class Rows(NamedTuple):
         name: Of the argument.
         columns: The names of the numbers.
         number: What each is.
+        scaled: Whether they are of the image, which a spatial scale takes to the map.
     """
 
     name: str
     columns: tuple[str, ...]
     number: str = "coordinate in image pixels"
+    scaled: bool = True
 
     @property
     def width(self) -> int:
@@ -101,7 +103,7 @@ class Operator(NamedTuple):
     """All that a door must know.
 
     Attributes:
-        name: Of the public function.
+        name: By which doors, exporters and commands find it.
         kernel: The name of the kernel that reduces.
         structure: (xp, rois, maps, pooled_size, data_dtype, *more, traced=False) to what the kernel
             takes beside the features, and how the weights in it move with the regions, or None.
@@ -116,6 +118,8 @@ class Operator(NamedTuple):
         fill: The option that says the value of a bin without taps, which otherwise is 0.
         onnx: The node that computes it, if there is one.
         oldest: Whether files mean it that say no operator's name: once there was no other.
+        function: The public function, where that has another name.
+        fixed: The arguments that make a call of that function one of this operator.
     """
 
     name: str
@@ -130,6 +134,8 @@ class Operator(NamedTuple):
     fill: str = ""
     onnx: OnnxNode | None = None
     oldest: bool = False
+    function: str = ""
+    fixed: Mapping[str, Any] = {}
 
     @property
     def forward(self) -> Kernel:

@@ -11,7 +11,12 @@ from roipool.doors import door_of
 if TYPE_CHECKING:
     from roipool import geometry
 
-BOXES = Rows("boxes", ("y1", "x1", "y2", "x2"), "coordinate, 1 being the last pixel's centre")
+BOXES = Rows(
+    "boxes",
+    ("y1", "x1", "y2", "x2"),
+    "coordinate, 1 being the last pixel's centre",
+    scaled=False,
+)
 METHODS = ("bilinear", "nearest")
 
 

@@ -116,6 +116,8 @@ ROI_ALIGN_MAX = described(
         dtypes=checks.FLOATS,
         options=OPTIONS,
         moves=ENDS,
+        function="roi_align",
+        fixed={"mode": "max"},
     )
 )
 ROI_ALIGN_ONNX_MAX = described(
@@ -127,6 +129,8 @@ ROI_ALIGN_ONNX_MAX = described(
         options=OPTIONS,
         moves=ENDS,
         onnx=_node("max"),
+        function="roi_align",
+        fixed={"mode": "onnx_max"},
     )
 )
 MODES = {"avg": ROI_ALIGN, "max": ROI_ALIGN_MAX, "onnx_max": ROI_ALIGN_ONNX_MAX}

@@ -52,7 +52,14 @@ ROI_POOL = described(
     )
 )
 ROI_POOL_AVG = described(
-    Operator("roi_pool_avg", kernel="taps_read", structure=_taps, dtypes=checks.FLOATS)
+    Operator(
+        "roi_pool_avg",
+        kernel="taps_read",
+        structure=_taps,
+        dtypes=checks.FLOATS,
+        function="roi_pool",
+        fixed={"mode": "avg"},
+    )
 )
 MODES = {"max": ROI_POOL, "avg": ROI_POOL_AVG}
 
