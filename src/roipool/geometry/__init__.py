@@ -13,7 +13,13 @@ give the same bits. Four rules keep it so; each was seen to move edges or sample
 """
 
 from roipool.geometry.align import Grid, align_grids, align_taps, sample_position
-from roipool.geometry.areas import Shared, average_taps, position_sensitive_taps, shared_out
+from roipool.geometry.areas import (
+    Shared,
+    average_taps,
+    pixels_of,
+    position_sensitive_taps,
+    shared_out,
+)
 from roipool.geometry.bins import Bins, Rounded, max_bins, rounded
 from roipool.geometry.crop import Spots, crop_positions, crop_taps
 from roipool.geometry.integral import Span, integral_bins, integral_taps
@@ -52,6 +58,7 @@ __all__ = [
     "listed_samples",
     "maps_of",
     "max_bins",
+    "pixels_of",
     "points_of",
     "position_sensitive_taps",
     "rotated_points",

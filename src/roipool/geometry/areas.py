@@ -65,12 +65,14 @@ class Shared(NamedTuple):
     Attributes:
         axis: Where their ends lie.
         begin: Where a region begins on the map, pixel k reaching from k to k + 1.
-        size: Up to where it ends, as it is divided.
+        end: Where it ends.
+        size: What is between, as it is divided.
         bins: (K, P, 2) int32 the pixels that each bin touches, begin and end.
     """
 
     axis: Axis
     begin: Array
+    end: Array
     size: Array
     bins: Array
 
@@ -88,13 +90,18 @@ def shared_out(
     dtype = float_type(xp, data_dtype, rois.dtype)
     rfcn = convention == "rfcn"
     if rfcn:
-        corners = round_half_away(xp, xp.asarray(rois[:, 1:], dtype=dtype))
-        last = xp.asarray([0, 0, 1, 1], dtype=dtype)
-        index = xp.asarray(rois[:, :1], dtype=dtype)  # exact, as far as images are counted
-        rois = xp.concatenate([index, corners + last[None, :]], axis=1)
+        rois = pixels_of(xp, rois, dtype)
     image, (y, x) = scaled(xp, rois, maps, dtype, scale_type=dtype)
     of_axis = _rfcn_bins if rfcn else _torchvision_bins
     return image, (of_axis(xp, y, pooled_size[0]), of_axis(xp, x, pooled_size[1]))
+
+
+def pixels_of(xp: Any, rois: Array, dtype: Any) -> Array:
+    """Rows whose corners are rounded to pixels of the image, and reach around these."""
+    corners = round_half_away(xp, xp.asarray(rois[:, 1:], dtype=dtype))
+    last = xp.asarray([0, 0, 1, 1], dtype=dtype)
+    index = xp.asarray(rois[:, :1], dtype=dtype)  # exact, as far as images are counted
+    return xp.concatenate([index, corners + last[None, :]], axis=1)
 
 
 def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Shared:
@@ -105,7 +112,7 @@ def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Shared:
     edges = product(xp, part[None, :], step[:, None]) + axis.begin[:, None]
     pair = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
     bins = xp.asarray(clip(xp, pair, along(axis.length, 2)), dtype=xp.int32)
-    return Shared(axis, axis.begin, size, bins)
+    return Shared(axis, axis.begin, axis.end, size, bins)
 
 
 def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Shared:
@@ -118,7 +125,7 @@ def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Shared:
     offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
     last = clip(xp, axis.last, axis.longest) if getattr(axis.last, "ndim", 0) else axis.last
     inside = clip(xp, offsets + begin[:, None, None], along(last, 2))
-    return Shared(axis, begin, size, xp.asarray(inside, dtype=xp.int32))
+    return Shared(axis, begin, end, size, xp.asarray(inside, dtype=xp.int32))
 
 
 def _ones(xp: Any, bins: Array, taps: int | None, dtype: Any) -> Listed:
