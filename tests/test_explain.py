@@ -11,12 +11,13 @@ from PIL import Image
 import roipool
 from cases import normal_maps
 from command_line import roipool_command
+from roipool.command.axis import window
 from roipool.command.explain import explain
-from roipool.command.explanation import number, window
 from roipool.command.features import Features
 from roipool.command.palette import bin_colour
 from roipool.command.picture import draw, save_picture
 from roipool.command.sketch import sketch
+from roipool.command.words import number
 
 SEED = Features(np.arange(48, dtype=np.float32).reshape(1, 1, 8, 6), "x.npy", ())
 RNG = np.random.default_rng(0)

@@ -3,21 +3,22 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 
 import roipool
 from cases import normal_maps
 from command_line import roipool_command
 from roipool import reference
+from roipool.command.axis import window
 from roipool.command.explain import explain
-from roipool.command.explanation import number, window
+from roipool.command.explanations.sampling import MOST_SAMPLES
 from roipool.command.features import Features
 from roipool.command.operators import choose
 from roipool.command.palette import bin_colour
 from roipool.command.picture import draw, draw_beside, save_picture
-from roipool.command.sampling import MOST_SAMPLES
 from roipool.command.sketch import sketch
+from roipool.command.words import number
 
 SEED = Features(np.arange(48, dtype=np.float32).reshape(1, 1, 8, 6), "x.npy", ())
 RNG = np.random.default_rng(0)
@@ -152,8 +153,8 @@ def test_pictures(region, options, tmp_path):
         assert min(image.size) > 500
 
 
-def patches(axes, gid):
-    return [p for p in axes.patches if isinstance(p, Rectangle) and p.get_gid() == gid]
+def patches(axes, gid, kind=Polygon):
+    return [p for p in axes.patches if isinstance(p, kind) and p.get_gid() == gid]
 
 
 def test_the_picture_says_what_was_found():
@@ -161,15 +162,15 @@ def test_the_picture_says_what_was_found():
     of_map, of_pooled = draw(found).axes
     colours = [to_rgb(bin_colour(i, j, (2, 2))) for i, j in np.ndindex(2, 2)]
     (outline,) = patches(of_map, "region")
-    assert outline.get_xy() == pytest.approx((0.9, 0.9))
-    assert (outline.get_width(), outline.get_height()) == pytest.approx((2.8, 2.8))
+    corners = [(0.9, 0.9), (3.7, 0.9), (3.7, 3.7), (0.9, 3.7)]
+    np.testing.assert_allclose(outline.get_xy()[:4], corners, rtol=1e-6)
     assert [to_rgb(p.get_edgecolor()) for p in patches(of_map, "bin")] == colours
     dots = [line for line in of_map.lines if line.get_gid() == "samples"]
     assert [to_rgb(line.get_color()) for line in dots] == colours
     assert sorted({round(float(x), 5) for line in dots for x in line.get_xdata()}) == [
         1.25, 1.95, 2.65, 3.35,
     ]  # fmt: skip
-    parts = patches(of_map, "weight")
+    parts = patches(of_map, "weight", Rectangle)
     assert len(parts) == (2 + 3) ** 2
     heaviest = max(parts, key=lambda p: p.get_alpha())
     assert heaviest.get_xy() == (2.5, 2.5)  # 0.65 × 0.65, which one bin alone reads
@@ -177,7 +178,7 @@ def test_the_picture_says_what_was_found():
     assert to_rgb(heaviest.get_facecolor()) == colours[3]
     assert [t.get_text() for t in of_pooled.texts] == [number(v) for v in found.values.flat]
     labels = [t.get_text() for t in of_map.get_legend().get_texts()]
-    assert labels == ["not rounded", "a sample", "the darker, the more it weighs"]
+    assert labels == ["not rounded", "a sample", "tinted by weight"]
     assert [t.get_text() for t in of_map.texts if t.get_gid() == "scaled"] == 2 * ["0.9", "3.7"]
 
 
@@ -191,7 +192,7 @@ def test_one_bin_of_the_picture():
     assert faces[1] == to_rgb(bin_colour(0, 1, (2, 2)))
     assert len(set(faces)) == 2
     winners = draw(explain(*REGIONS[0], asked=(0, 1))).axes[0]
-    assert len(patches(winners, "bin")) == 1
+    assert len(patches(winners, "bin", Rectangle)) == 1
 
 
 def test_operators_side_by_side_show_the_same_stretch_of_the_map():

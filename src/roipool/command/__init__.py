@@ -57,9 +57,10 @@ def _run(arguments: Sequence[str]) -> int:
     except ImportError:
         raise InputError(needs("typer", "the commands")) from None
     from roipool.command.arguments import app, usage_error
+    from roipool.command.roi import as_words
 
     try:
-        status = app(list(arguments) or ["--help"], prog_name="roipool", standalone_mode=False)
+        status = app(as_words(arguments) or ["--help"], prog_name="roipool", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except Exception as error:

@@ -8,16 +8,24 @@ from typing import Annotated, Any
 import typer
 
 import roipool
-from roipool.command.operators import DEFAULT, choose, choose_several, names, with_options
+from roipool.command.operators import (
+    DEFAULT,
+    choose,
+    choose_several,
+    names,
+    other_rows,
+    scales,
+    with_options,
+)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-POOL = """Pool regions of feature maps or images into one .npy array (K, C, h, w).
+POOL = f"""Pool regions of feature maps or images into one .npy array (K, C, h, w).
 
 A .npy file is read and the result written piece by piece: neither must fit in memory. The
 result appears under its name when it is whole; a run that fails or is stopped leaves nothing.
 
-ROIS, with corners in image pixels that both belong to the region:
+ROIS, with corners in image pixels, which by roi_pool both belong to the region:
 
 \b
   .npy   rows [batch_index, x1, y1, x2, y2]; a negative batch_index marks a
@@ -29,8 +37,14 @@ ROIS, with corners in image pixels that both belong to the region:
          regions by file_name, others are left out; for an array, the order
          of "images" is the batch index
 
+Others have rows of their own, as .npy or .csv, behind batch_index:
+
+\b
+{other_rows()}
+
 Images become uint8 (N, 3, H, W), red green blue, as stored: no rotation mark is applied. An
-operator that averages makes them float32.
+operator that averages makes them float32. A position-sensitive operator needs a channel for
+each bin, and gives one for all of these.
 
 \b
 Examples:
@@ -41,10 +55,11 @@ Examples:
 
 EXPLAIN = """Show what becomes of one region: its corners, its bins, what they read, the values.
 
-Without -o as text. Of roi_pool the region is dashed as given and scaled, solid as rounded; each
-bin has the colour of its pooled value, and its winner is marked; pixels in several bins are
-hatched. Of roi_align the region is as it lies, samples are dots, and pixels are the stronger
-tinted the more they weigh. Name both operators to see them side by side.
+Without -o as text. Each bin has the colour of its pooled value. A region that is rounded is
+dashed as given and scaled, solid as rounded; samples are dots, what wins is marked, and of a mean
+pixels are the stronger tinted the more they weigh. Position-sensitive operators have a map for
+each bin. Name several operators to see them side by side, with a --roi for each where their rows
+differ.
 
 \b
 Examples:
@@ -53,6 +68,8 @@ Examples:
   roipool explain photo.jpg --roi 0 40 30 160 150 --pooled-size 7 7 -o why.png
   roipool explain roipool-demo/map.npy --roi 0 0 0 4 4 --spatial-scale 0.7 \\
           --operator roi_pool --operator roi_align -o both.png
+  roipool explain photo.jpg --roi 0 100 90 120 60 0.3 \\
+          --operator roi_align_rotated -o turned.png
 """
 
 INFO = """Show the version, the instruction set and threads in use, and the array libraries found.
@@ -69,10 +86,8 @@ Example:
   roipool demo --output roipool-demo
 """
 
+SCALE = "Size of the map / size of the image, 1 / stride.  [default: {}]"
 Size = Annotated[tuple[int, int], typer.Option(metavar="H W", help="Bins down and across.")]
-Scale = Annotated[
-    float, typer.Option(metavar="S", help="Size of the map / size of the image, 1 / stride.")
-]
 
 
 def usage_error(error: Exception, arguments: Sequence[str]) -> str | None:
@@ -118,11 +133,7 @@ def pool(
     pooled_size: Size = (7, 7),
     spatial_scale: Annotated[
         float | None,
-        typer.Option(
-            metavar="S",
-            help="Size of the map / size of the image, 1 / stride.  [default: 0.0625 for arrays, "
-            "1 for images]",
-        ),
+        typer.Option(metavar="S", help=SCALE.format("0.0625 for arrays, 1 for images")),
     ] = None,
     argmax: Annotated[
         Path | None,
@@ -139,6 +150,7 @@ def pool(
     """Pool regions of feature maps or images into one .npy array (K, C, h, w)."""
     from roipool.command import chunked, progress
     from roipool.command.features import read_features
+    from roipool.command.outputs import refuse_overwriting
     from roipool.command.regions import read_regions
 
     if threads is not None:
@@ -147,10 +159,10 @@ def pool(
     targets = [out] if argmax is None else [out, argmax]
     if argmax is not None:
         chunked.refuse_positions(chosen)
-    chunked.refuse_overwriting(targets, [*data, rois])
+    refuse_overwriting(targets, [*data, rois])
     features = read_features(data)
-    regions = read_regions(rois, features)
-    scale = features.default_scale if spatial_scale is None else spatial_scale
+    scale = chosen.scale(spatial_scale, features.default_scale)
+    regions = read_regions(rois, features, chosen.operator.rows)
     job = chunked.Job(features, regions, pooled_size, scale, chosen)
     with progress.bar(len(regions.rows)) as advance:
         chunked.pool_to_file(job, targets, advance)
@@ -162,12 +174,17 @@ def pool(
 def explain(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A .npy or .npz array, or a photo.")],
     roi: Annotated[
-        tuple[float, float, float, float, float],
-        typer.Option(metavar="N X1 Y1 X2 Y2", help="The region; N is the image, 0 for a photo."),
+        list[str],
+        typer.Option(
+            metavar="N X1 Y1 X2 Y2",
+            help="The region, as the operator's rows are; N is the image, 0 for a photo.",
+        ),
     ],
     pooled_size: Size = (2, 2),
-    spatial_scale: Scale = 1.0,
-    channel: Annotated[int, typer.Option(metavar="C", help="The channel that is pooled.")] = 0,
+    spatial_scale: Annotated[
+        float | None, typer.Option(metavar="S", help=SCALE.format("1.0"))
+    ] = None,
+    channel: Annotated[int, typer.Option(metavar="C", help="The channel of the result.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="OUT", help="Draw a .png, .svg or .pdf instead."),
@@ -185,11 +202,14 @@ def explain(
     """Show what becomes of one region: its corners, its bins, what they read, the values."""
     from roipool.command import explain as explaining
     from roipool.command.features import read_features
+    from roipool.command.roi import rows_of
 
+    several = choose_several(operator, options)
+    each = zip(several, rows_of(roi, several), scales(several, spatial_scale, 1.0), strict=True)
     features = read_features([data])
     first, *others = (
-        explaining.explain(features, roi, pooled_size, spatial_scale, channel, chosen, bin)
-        for chosen in choose_several(operator, options)
+        explaining.explain(features, row, pooled_size, scale, channel, chosen, bin)
+        for chosen, row, scale in each
     )
     if out is not None:
         from roipool.command.picture import save_picture

@@ -1,7 +1,6 @@
 """Pooling in chunks into .npy files: neither the features nor the result must fit in memory."""
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -12,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roipool.command.features import Features, InputError
-from roipool.command.operators import Chosen, flag
-from roipool.command.regions import COLUMNS, Regions
-from roipool.descriptions import OPERATORS
+from roipool.command.operators import Chosen, flag, joined
+from roipool.command.outputs import size_in_words, whole_file
+from roipool.command.regions import Regions, columns_of
+from roipool.descriptions import OPERATORS, Operator, Rows
 from roipool.doors import numpy as door
 from roipool.rois import RowError
 
@@ -36,7 +36,26 @@ class Job(NamedTuple):
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """The result's shape."""
-        return len(self.regions.rows), self.features.maps.shape[1], *self.pooled_size
+        return len(self.regions.rows), self.channels, *self.pooled_size
+
+    @property
+    def channels(self) -> int:
+        """Of the result; raises if there is no such number."""
+        features, operator = self.features, self.chosen.operator
+        channels = int(features.maps.shape[1])
+        if not operator.position_sensitive:
+            return channels
+        try:
+            size = self.chosen.call(self.pooled_size, self.spatial_scale).pooled_size
+            return operator.channels(features.source, channels, size)
+        except (TypeError, ValueError) as error:
+            raise InputError(_in_the_users_words(str(error), self)) from None
+
+    @property
+    def planes(self) -> int:
+        """Channels of the maps for each of the result: each bin may read one of its own."""
+        bins = self.pooled_size[0] * self.pooled_size[1]
+        return bins if self.chosen.operator.position_sensitive else 1
 
     @property
     def dtypes(self) -> tuple[np.dtype, np.dtype]:
@@ -50,9 +69,16 @@ class Job(NamedTuple):
     @property
     def rows_at_once(self) -> int:
         """As many as need no more memory than a call may take for what they become."""
-        listed = sum(self.pooled_size)
-        if self.chosen.operator.moves:
-            listed += listed + sum(self.features.maps.shape[2:])
+        (rows, columns), (height, width) = self.pooled_size, map(int, self.features.maps.shape[2:])
+        axes = {arg.axes for arg in self.chosen.operator.linear.inputs}
+        if "S" in axes:
+            listed = rows * columns + height * width
+        elif "Y" in axes:
+            listed = 2 * (rows + columns) + height + width
+        else:
+            listed = rows + columns
+        if self.planes > 1:  # each bin has lists of its own
+            listed *= max(rows, columns)
         return max(1, LISTED // max(listed, 1))
 
 
@@ -66,7 +92,7 @@ def check(job: Job) -> None:
             part = rows[start : start + job.rows_at_once]
             door.pool(operator, no_channel, part, call, False, None)
     except RowError as error:
-        column = f", {COLUMNS[error.column]}" if error.column else ""
+        column = f", {columns_of(error.rows)[error.column]}" if error.column else ""
         place = job.regions.place(start + error.row)
         raise InputError(f"{place}{column} {_in_the_users_words(error.reason, job)}") from None
     except (TypeError, ValueError) as error:
@@ -76,7 +102,7 @@ def check(job: Job) -> None:
 def _in_the_users_words(reason: str, job: Job) -> str:
     """The library's arguments by the names that they have here."""
     words = {
-        r"\brois(?= has)": job.regions.source,
+        rf"\b{job.chosen.operator.rows.name}(?= has)": job.regions.source,
         r"\bdata(?= has| holds)": job.features.source,
         **{
             rf"\b{name}\b": flag(name)
@@ -99,25 +125,27 @@ def pool_to_file(
     check(job)
     with contextlib.ExitStack() as stack:
         targets = [
-            stack.enter_context(_whole_file(path, job.shape, dtype))
+            stack.enter_context(whole_file(path, job.shape, dtype))
             for path, dtype in zip(paths, job.dtypes, strict=False)
         ]
         for region, channels in _pool_into(job, targets):
-            progress(region * channels / max(job.shape[1], 1))
+            progress(region * channels / max(job.channels, 1))
 
 
 def _pool_into(job: Job, targets: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
-    maps, rows = job.features.maps, job.regions.rows
+    maps, rows, planes = job.features.maps, job.regions.rows, job.planes
     plane = maps.shape[2] * maps.shape[3] * maps.itemsize
     bins = job.pooled_size[0] * job.pooled_size[1] * sum(t.itemsize for t in targets)
     most = max(LANES, MAP_BYTES // max(plane, 1) // LANES * LANES)
-    step = max(1, min(most, RESULT_BYTES // bins, maps.shape[1]))
+    step = max(1, min(most // planes, RESULT_BYTES // bins, job.channels))
     count = min(max(1, RESULT_BYTES // (bins * step)), job.rows_at_once)
     operator, positions = job.chosen.operator, len(targets) > 1
     call = job.chosen.call(job.pooled_size, job.spatial_scale)
-    for images, listed in _by_images(rows, max(1, MAP_BYTES // max(plane * maps.shape[1], 1))):
-        for channel in range(0, maps.shape[1], step):
-            part = maps[images, channel : channel + step].astype(job.dtypes[0], copy=False)
+    at_once = max(1, MAP_BYTES // max(plane * maps.shape[1], 1))
+    for images, listed in _by_images(rows, at_once, 1 + _down(operator.rows)):
+        for channel in range(0, job.channels, step):
+            read = slice(channel * planes, (channel + step) * planes)
+            part = maps[images, read].astype(job.dtypes[0], copy=False)
             for start in range(0, len(listed), count):
                 chosen = listed[start : start + count]
                 local = rows[chosen]
@@ -127,16 +155,21 @@ def _pool_into(job: Job, targets: Sequence[np.ndarray]) -> Iterator[tuple[int, i
                     targets, results if positions else (results,), strict=True
                 ):
                     target[chosen, channel : channel + step] = result
-                yield len(chosen), part.shape[1]
+                yield len(chosen), part.shape[1] // planes
 
 
-def _by_images(rows: np.ndarray, at_once: int) -> Iterator[tuple[slice, np.ndarray]]:
+def _down(rows: Rows) -> int:
+    """Which number of a row tells best how far down a region lies."""
+    return next((i for i, name in enumerate(rows.columns) if "y" in name), 0)
+
+
+def _by_images(rows: np.ndarray, at_once: int, down: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Runs of up to `at_once` images, and the rows in them from top to bottom.
 
     Rows near each other are pooled together, so that a large map is read in bands. Padding rows
     come with the first run.
     """
-    order = np.lexsort((rows[:, 2], rows[:, 0]))
+    order = np.lexsort((rows[:, down], rows[:, 0]))
     image = np.maximum(rows[order, 0], 0).astype(np.int64)
     begin = 0
     while begin < len(order):
@@ -148,21 +181,16 @@ def _by_images(rows: np.ndarray, at_once: int) -> Iterator[tuple[slice, np.ndarr
 
 def refuse_positions(chosen: Chosen) -> None:
     """Raise if the operator finds none."""
-    if not chosen.operator.saved:
-        finding = [name for name, each in OPERATORS.items() if each.saved]
+    if not _finds_pixels(chosen.operator):
+        finding = [name for name, each in OPERATORS.items() if _finds_pixels(each)]
         raise InputError(
-            f"{chosen.operator.name} has no winners, whose positions --argmax would write; leave "
-            f"it out, or choose --operator {' or '.join(finding)}"
+            f"{chosen.operator.name} has no winning pixels, whose positions --argmax would write; "
+            f"leave it out, or choose --operator {joined(finding, 'or')}"
         )
 
 
-def refuse_overwriting(paths: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Raise if a file to write is one to read, or written twice."""
-    for i, path in enumerate(paths):
-        if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-            raise InputError(f"{path} is an input too, and would be overwritten; write elsewhere")
-        if path.resolve() in [other.resolve() for other in paths[:i]]:
-            raise InputError(f"{path} is to hold both values and positions; name two files")
+def _finds_pixels(operator: Operator) -> bool:
+    return any(arg.dtype == "position" for arg in operator.forward.results)
 
 
 def check_room(job: Job, paths: Sequence[Path]) -> None:
@@ -195,50 +223,9 @@ def summary(job: Job, paths: Sequence[Path]) -> str:
     count = len(job.regions.rows)
     regions = f"{count:,} region{'s' * (count != 1)}"
     left = f", {job.regions.skipped:,} of other images left out" if job.regions.skipped else ""
+    scaled = job.chosen.operator.rows.scaled
+    scale = f" at spatial scale {job.spatial_scale:g}" if scaled else ""
     return (
-        f"{job.features.source} {maps.shape} {maps.dtype}, {job.chosen.title} of {regions} at "
-        f"spatial scale {job.spatial_scale:g}{left} -> {written}{also}"
+        f"{job.features.source} {maps.shape} {maps.dtype}, {job.chosen.title} of {regions}"
+        f"{scale}{left} -> {written}{also}"
     )
-
-
-def size_in_words(count: int) -> str:
-    """For example 200.7 MB."""
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
-        if count >= 1000**power:
-            return f"{count / 1000**power:,.1f} {unit}"
-    return f"{count} bytes"
-
-
-@contextlib.contextmanager
-def _whole_file(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
-    """A memory-mapped .npy under another name, renamed when the block ends, removed if it fails.
-
-    Its place on the disk is taken first: writing to a mapped file on a full disk kills a process.
-    """
-    final = path.resolve()
-    part = final.with_name(f".{final.name}.{os.getpid()}.part")
-    try:
-        try:
-            array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
-            _take_room(part)
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            reason = "the disk has no room for it" if full else error.strerror or str(error)
-            raise InputError(f"{path} cannot be written: {reason}") from None
-        yield array
-        array.flush()
-        del array
-        part.replace(final)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _take_room(path: Path) -> None:
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # the file system cannot
-                raise

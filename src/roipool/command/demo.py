@@ -13,7 +13,8 @@ from roipool.command.explain import explain
 from roipool.command.features import InputError, needs, read_features
 from roipool.command.palette import BIN_COLOURS, FAINT, INK
 from roipool.command.picture import figure_of, save_picture
-from roipool.command.regions import COLUMNS
+from roipool.command.regions import columns_of
+from roipool.descriptions import CORNERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +63,8 @@ def _known_answers(folder: Path) -> bool:
 def _photograph(folder: Path) -> None:
     photo = folder / "astronaut.png"
     try:
-        shutil.copyfile(_shipped_photo(), photo)
-        lines = [",".join((*COLUMNS, "name"))]
+        shutil.copyfile(shipped_photo(), photo)
+        lines = [",".join((*columns_of(CORNERS), "name"))]
         lines += [",".join(map(str, (0, *box, name))) for name, box in PHOTO.items()]
         (folder / "boxes.csv").write_text("\n".join(lines) + "\n")
     except OSError as error:
@@ -87,7 +88,7 @@ def _photograph(folder: Path) -> None:
         print(f"    {picture!s:<{len(str(mosaic))}}  {shows}")
 
 
-def _shipped_photo() -> Path:
+def shipped_photo() -> Path:
     """The astronaut (NASA, public domain) that scikit-image ships; nothing is downloaded."""
     package = importlib.util.find_spec("skimage")
     if package is None or not package.submodule_search_locations:

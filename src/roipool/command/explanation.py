@@ -1,68 +1,39 @@
 """What `picture` and `sketch` draw of one region, whatever the operator."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from roipool import geometry
-
-SMALL = 12  # pixels of an axis that is always drawn whole
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis: the map's length, the region's corners as given and scaled, its bins.
-
-    Attributes:
-        bins: The pixels that each reads, begin and end.
-    """
-
-    name: str
-    length: int
-    given: tuple[float, float]
-    scaled: tuple[np.floating, np.floating]
-    bins: tuple[tuple[int, int], ...]
-
-    @property
-    def covered(self) -> tuple[int, int]:
-        """First and last pixel that the region touches, which may lie outside the map."""
-        raise NotImplementedError
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Where the region begins and ends in the drawing, pixel k being around k."""
-        raise NotImplementedError
-
-    def in_words(self) -> str:
-        """What becomes of the corners, and how bins divide what is between."""
-        raise NotImplementedError
-
-    def bins_of(self, pixel: int) -> list[int]:
-        """Which bins read a pixel."""
-        return [p for p, (begin, end) in enumerate(self.bins) if begin <= pixel < end]
-
-    @property
-    def overlaps(self) -> bool:
-        """Whether a pixel is in several bins."""
-        read = sorted(part for part in self.bins if part[0] < part[1])
-        return any(begin < end for (_, end), (begin, _) in pairwise(read))
-
-    @property
-    def is_read(self) -> bool:
-        """Whether any pixel is."""
-        return any(begin < end for begin, end in self.bins)
+from roipool.command.axis import Axis
+from roipool.command.words import some
 
 
-@dataclass(frozen=True)
+class Outline(NamedTuple):
+    """A line around a region: its label, its corners (x, y), whether it is only for comparison."""
+
+    label: str
+    corners: tuple[tuple[float, float], ...]
+    dashed: bool = False
+
+
+class Planes(NamedTuple):
+    """Of position-sensitive maps: the channel that each bin reads, (h, w), and its plane."""
+
+    channel: np.ndarray
+    maps: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """A region on one channel of one map.
 
     Attributes:
         operator: With its options.
         plane: (H, W), the channel.
+        planes: Those that bins have for themselves, if they do.
         photo: (H, W, 3) for a photo, else None.
         heading: The region, as given and as what of the map it covers.
         source: Which map and channel.
@@ -74,6 +45,7 @@ class Explanation:
 
     operator: str
     plane: np.ndarray
+    planes: Planes | None
     photo: np.ndarray | None
     heading: str
     source: str
@@ -84,7 +56,16 @@ class Explanation:
 
     @property
     def on_ends(self) -> str:
-        """How corners become ends, for whoever reads the axes in words."""
+        """How ends become what is drawn, for whoever reads the axes in words."""
+        raise NotImplementedError
+
+    @property
+    def on_marks(self) -> str:
+        """What pixels are marked for, where any are."""
+        return ""
+
+    def outlines(self) -> list[Outline]:
+        """Where the region lies, and where else it might be thought to."""
         raise NotImplementedError
 
     def details(self) -> list[str]:
@@ -98,6 +79,26 @@ class Explanation:
     def on_drawing(self) -> list[str]:
         """What a picture of it leaves open."""
         return []
+
+    def parts(self) -> list["Explanation"]:
+        """What is drawn by itself: all, or of position-sensitive maps each bin on its plane."""
+        if self.planes is None:
+            return [self]
+        channel, maps = self.planes
+        return [
+            replace(self, plane=maps[bin], asked=bin, source=f"channel {channel[bin]}")
+            for bin in np.ndindex(*self.values.shape)
+            if self.shows(*bin)
+        ]
+
+    def on_planes(self) -> list[str]:
+        """Which channel each bin reads, where it has one for itself."""
+        if self.planes is None:
+            return []
+        channel = self.planes.channel
+        bins = [bin for bin in np.ndindex(*channel.shape) if self.shows(*bin)]
+        said = some(len(bins), lambda k: "bin {} {} channel {}".format(*bins[k], channel[bins[k]]))
+        return [f"each bin reads a channel of its own: {', '.join(said)}"]
 
     def is_empty(self, i: int, j: int) -> bool:
         """Whether a bin reads no pixel."""
@@ -116,6 +117,10 @@ class Explanation:
         """Those of them that read a pixel."""
         return [(i, j) for i in self.y.bins_of(y) for j in self.x.bins_of(x) if self.shows(i, j)]
 
+    def marked(self, y: int, x: int, down: int = 1, across: int = 1) -> tuple[int, int] | None:
+        """The first bin for which this pixel is marked, or one of this block of them."""
+        return None
+
     @property
     def overlaps(self) -> bool:
         """Whether a pixel is in several bins."""
@@ -126,13 +131,13 @@ class Pooled(NamedTuple):
     """One region pooled, by an operator that has yet to be explained.
 
     Attributes:
-        row: (1, 5).
+        row: (1, 5), or as many numbers as the operator's have.
         maps: Its map.
         dtype: Of the features.
         structure: What the kernel took.
         options: Of the operator.
-        argmax: (h, w) positions, if the operator finds any.
-        spatial_scale: As given.
+        argmax: (h, w) what won, if anything does.
+        scale: As given; None where regions need none.
         known: What an explanation has of any operator, by name.
     """
 
@@ -142,50 +147,17 @@ class Pooled(NamedTuple):
     structure: Any
     options: Mapping[str, Any]
     argmax: Any
-    spatial_scale: float
+    scale: float | None
     known: Mapping[str, Any]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w)."""
+        height, width = self.known["values"].shape
+        return height, width
 
-def heading(x: Axis, y: Axis, spatial_scale: float, columns: str, rows: str) -> str:
-    """The region, as given and as what of the map it covers."""
-    given = " ".join(f"{axis.given[i]:g}" for i in (0, 1) for axis in (x, y))
-    return f"Region {given} at scale {spatial_scale:g}: {columns}, {rows}"
-
-
-def window(axis: Axis) -> tuple[float, float]:
-    """The stretch of an axis to draw: a small map whole, else the region's surroundings."""
-    first, last = axis.covered
-    margin = max(2, 0.3 * min(last - first + 1, axis.length))
-    low, high = first - margin, last + margin
-    if axis.length <= SMALL:
-        low, high = min(low, 0), max(high, axis.length - 1)
-    outside = 1 if first < 0 or last >= axis.length else 0
-    low, high = max(low, -outside), min(high, axis.length - 1 + outside)
-    if low >= high:  # the region is far away
-        low, high = 0, max(axis.length - 1, 0)
-    return low - 0.5, high + 0.5
-
-
-def pixels_in(low: float, high: float, length: int) -> range:
-    """Those of an axis that a window shows."""
-    return range(max(int(low + 0.5), 0), min(int(high - 0.5) + 1, length))
-
-
-def whole(value: int) -> str:
-    """An integer; a huge one in short."""
-    return str(value) if abs(value) < 10**9 else f"{value:.3g}"
-
-
-def plural(count: int, what: str) -> str:
-    """For example: 1 bin, 2 bins."""
-    return f"{whole(count)} {what}{'s' * (count != 1)}"
-
-
-def number(value: np.generic) -> str:
-    """A pixel's value, in five characters or little more."""
-    if np.issubdtype(value.dtype, np.integer):
-        return str(value)
-    real = float(value)
-    if np.isfinite(real) and real == round(real) and abs(real) < 10**5:
-        return f"{real:.0f}"
-    return f"{real:.3g}"
+    def heading(self, columns: str, rows: str) -> str:
+        """The region, as given and as what of the map it covers."""
+        given = " ".join(f"{number:g}" for number in self.row[0, 1:])
+        scale = "" if self.scale is None else f" at scale {self.scale:g}"
+        return f"Region {given}{scale}: {columns}, {rows}"

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from roipool.command.chunked import refuse_overwriting
-from roipool.command.explanation import Explanation, pixels_in, window
+from roipool.command.axis import pixels_in, window
+from roipool.command.explanation import Explanation
+from roipool.command.explanations.weighed import Weighed
+from roipool.command.explanations.winners import Winners
 from roipool.command.features import InputError, needs
-from roipool.command.palette import FAINT, INK
+from roipool.command.outputs import refuse_overwriting
+from roipool.command.palette import FAINT, INK, bin_colour
 from roipool.command.picture_map import draw_ends, draw_legend, draw_map, draw_pooled
-from roipool.command.picture_samples import LABELS as OF_SAMPLES
-from roipool.command.picture_samples import draw_samples
+from roipool.command.picture_weights import LABELS as OF_WEIGHTS
+from roipool.command.picture_weights import draw_weights
 from roipool.command.picture_winners import LABELS as OF_WINNERS
 from roipool.command.picture_winners import draw_winners
-from roipool.command.samples import Samples
-from roipool.command.winners import Winners
 
 try:
     from matplotlib.axes import Axes
@@ -30,8 +31,10 @@ except ImportError:
 
 WIDTH = 9.2  # inches
 LINE = 0.2
+MARKS = (*OF_WINNERS, *OF_WEIGHTS)
 GAP = 0.7  # between a map and what is under it
 Span = tuple[float, float]
+Box = tuple[float, float, float, float]
 
 
 def figure_of(width: float, height: float) -> Figure:
@@ -63,14 +66,13 @@ def save_picture(
 def draw(found: Explanation) -> Figure:
     """Map and bins, and to their right the pooled values."""
     columns, rows = window(found.x), window(found.y)
-    steps = [found.x.in_words(), found.y.in_words()]
-    words = [*steps, *found.notes(), *found.on_drawing(), found.on_ends]
+    words = _words(found)
     below, above = 0.5 + LINE * len(words), 1.1
     middle = 4.5 * _tall(columns, rows)
     height = below + middle + above
     figure = figure_of(WIDTH, height)
     box = (below / height, 4.5 / WIDTH, middle / height)
-    _draw_region(figure.add_axes((0.08, *box), label="map"), found, columns, rows)
+    _draw_region(figure, (0.08, *box), found, columns, rows)
     box = (below / height, 0.34, middle / height)
     draw_pooled(figure.add_axes((0.63, *box), label="pooled"), found, 0.34 * WIDTH)
     _say(figure, 0.02, height - 0.3, found.heading, min(13, 800 / len(found.heading)), INK, "bold")
@@ -93,7 +95,7 @@ def draw_beside(several: Sequence[Explanation]) -> Figure:
     for k, (found, lines) in enumerate(zip(several, words, strict=True)):
         left = k / len(several)
         box = (left + 0.65 / width, (below + pooled + GAP) / height, side / width, middle / height)
-        _draw_region(figure.add_axes(box, label="map"), found, columns, rows)
+        _draw_region(figure, box, found, columns, rows)
         box = (left + 0.65 / width, below / height, side / width, pooled / height)
         draw_pooled(figure.add_axes(box, label="pooled"), found, pooled)
         _say(figure, left + 0.015, height - 0.3, found.operator, 13, INK, "bold")
@@ -119,10 +121,16 @@ def _tall(columns: Span, rows: Span) -> float:
     return float(np.clip((rows[1] - rows[0]) / (columns[1] - columns[0]), 0.5, 1.2))
 
 
+def _words(found: Explanation) -> list[str]:
+    steps = [found.x.in_words(), found.y.in_words()]
+    further = [*found.on_planes(), *found.notes(), *found.on_drawing(), found.on_ends]
+    return [*steps, *further]
+
+
 def _wrapped(found: Explanation) -> list[tuple[str, str]]:
-    inks = [(found.x.in_words(), INK), (found.y.in_words(), INK)]
-    inks += [(text, FAINT) for text in (*found.notes(), *found.on_drawing(), found.on_ends)]
-    return [(line, ink) for text, ink in inks for line in textwrap.wrap(text, 78)]
+    inks = [INK, INK, *[FAINT] * len(_words(found))]
+    words = zip(_words(found), inks, strict=False)
+    return [(line, ink) for text, ink in words for line in textwrap.wrap(text, 78)]
 
 
 def _say(
@@ -133,15 +141,41 @@ def _say(
     figure.text(x, y, text, size=size, color=colour, weight=weight)
 
 
-def _draw_region(axes: Axes, found: Explanation, columns: Span, rows: Span) -> None:
+def _draw_region(figure: Figure, box: Box, found: Explanation, columns: Span, rows: Span) -> None:
+    """The map and what is read of it; of position-sensitive maps a small one for each bin."""
+    parts = found.parts()
+    if len(parts) == 1:
+        axes = figure.add_axes(box, label="map")
+        draw_region(axes, parts[0], columns, rows)
+        draw_ends(axes, found.x, *columns)
+        draw_ends(axes, found.y, *rows)
+        draw_legend(axes, found, MARKS)
+        return
+    left, bottom, width, height = box
+    down, across = found.values.shape
+    title = 12 / 72 / figure.get_size_inches()[1]
+    for part in parts:
+        i, j = part.asked or (0, 0)
+        corner = left + j * width / across, bottom + (down - 1 - i) * height / down
+        size = 0.94 * width / across, height / down - title
+        axes = figure.add_axes((*corner, *size), label="map")
+        draw_region(axes, part, columns, rows)
+        axes.set(xticks=[], yticks=[])
+        said = part.source if across <= 5 else part.source.split()[-1]
+        axes.set_title(said, size=8, color=bin_colour(i, j, (down, across)), pad=2)
+        if (i, j) == (down - 1, 0):
+            draw_legend(axes, found, MARKS)
+
+
+def draw_region(
+    axes: Axes, found: Explanation, columns: Span, rows: Span, numbers: bool = True
+) -> None:
+    """That stretch of the map, and what is read of it; in numbers too where these have room."""
     across = pixels_in(*columns, found.plane.shape[1])
     down = pixels_in(*rows, found.plane.shape[0])
     draw_map(axes, found, across, down)
     if isinstance(found, Winners):
-        draw_winners(axes, found, across, down)
-    elif isinstance(found, Samples):
-        draw_samples(axes, found, across, down)
-    draw_ends(axes, found.x, *columns)
-    draw_ends(axes, found.y, *rows)
+        draw_winners(axes, found, across, down, numbers)
+    elif isinstance(found, Weighed):
+        draw_weights(axes, found, across, down, numbers)
     axes.set(xlim=columns, ylim=rows[::-1])
-    draw_legend(axes, (*OF_WINNERS, *OF_SAMPLES))

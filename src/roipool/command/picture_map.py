@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from roipool.command.explanation import Axis, Explanation, number
+from roipool.command.axis import Axis
+from roipool.command.explanation import Explanation
 from roipool.command.features import InputError, needs
 from roipool.command.palette import FAINT, INK, bin_colour, ink_on
+from roipool.command.words import number
 
 try:
     from matplotlib.axes import Axes
-    from matplotlib.patches import Rectangle
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Polygon, Rectangle
     from matplotlib.patheffects import withStroke
 except ImportError:
     raise InputError(needs("matplotlib", "pictures")) from None
@@ -38,15 +41,35 @@ def draw_map(axes: Axes, found: Explanation, across: range, down: range) -> None
         axes.set_xticks(across)
         axes.set_yticks(down)
         (left, right), (top, bottom) = ((s.start - 0.5, s.stop - 0.5) for s in (across, down))
+        thin = min(1, 0.04 * room(axes, across, down))
         for x in range(across.start, across.stop + 1):
-            axes.plot([x - 0.5] * 2, [top, bottom], color="white", lw=1, zorder=1)
+            axes.plot([x - 0.5] * 2, [top, bottom], color="white", lw=thin, zorder=1)
         for y in range(down.start, down.stop + 1):
-            axes.plot([left, right], [y - 0.5] * 2, color="white", lw=1, zorder=1)
+            axes.plot([left, right], [y - 0.5] * 2, color="white", lw=thin, zorder=1)
 
 
 def few(across: range, down: range) -> bool:
     """Whether there is room for the pixels' numbers."""
     return max(len(across), len(down)) <= MOST_NUMBERS
+
+
+def sides(axes: Axes) -> tuple[float, float]:
+    """Width and height in points."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    width, height = axes.get_position().size * figure.get_size_inches() * 72
+    return float(width), float(height)
+
+
+def room(axes: Axes, across: range, down: range) -> float:
+    """Points that a pixel of a stretch has for itself."""
+    width, height = sides(axes)
+    return min(width / max(len(across), 1), height / max(len(down), 1))
+
+
+def fitting(axes: Axes, usual: float) -> float:
+    """How thick a line is that usually is so thick: less on a small map."""
+    return min(usual, max(0.4 * usual, 0.006 * usual * sides(axes)[0]))
 
 
 def stretch(across: range, down: range) -> tuple[slice, slice]:
@@ -86,12 +109,13 @@ def draw_numbers(
     marked: Mapping[tuple[int, int], str],
 ) -> None:  # fmt: skip
     """Each pixel's value at its centre, seen on a mark of a colour too."""
+    most = 0.35 * room(axes, across, down)
     for y in down:
         for x in across:
             colour = marked.get((y, x))
             text = number(found.plane[y, x])
             axes.text(
-                x, y, text, ha="center", va="center", size=9 if len(text) < 4 else 7,
+                x, y, text, ha="center", va="center", size=min(9 if len(text) < 4 else 7, most),
                 color=ink_on(colour) if colour else INK, weight="bold" if colour else "normal",
                 zorder=9, clip_on=True, path_effects=[] if colour else HALO,
             )  # fmt: skip
@@ -117,10 +141,26 @@ def draw_ends(axes: Axes, axis: Axis, low: float, high: float) -> None:
             )  # fmt: skip
 
 
-def draw_legend(axes: Axes, labels: tuple[str, ...]) -> None:
-    """Those of the labels that anything drawn has, in this order."""
+def draw_outlines(axes: Axes, found: Explanation) -> None:
+    """Lines around the region, those for comparison dashed, on a photo with a light edge."""
+    halo = found.photo is not None
+    for outline in found.outlines():
+        width, style = (1.4, (0, (4, 2.5))) if outline.dashed else (fitting(axes, 2.4), "-")
+        wider = withStroke(linewidth=width + fitting(axes, 1.9), foreground="white")
+        axes.add_patch(
+            Polygon(
+                outline.corners, fill=False, ec=INK, lw=width, ls=style, label=outline.label,
+                zorder=6 if outline.dashed else 5, path_effects=[wider] if halo else [],
+                gid="region",
+            )
+        )  # fmt: skip
+
+
+def draw_legend(axes: Axes, found: Explanation, marks: tuple[str, ...]) -> None:
+    """The labels of outlines, and those of marks that anything drawn has, in this order."""
     shown = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    labels = tuple(label for label in labels if label in shown)
+    labels = [*(outline.label for outline in found.outlines()), *marks]
+    labels = [label for label in labels if label in shown]
     axes.legend(
         [shown[label] for label in labels],
         labels,

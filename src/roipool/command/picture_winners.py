@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from roipool.command.explanations.winners import Winners
 from roipool.command.features import InputError, needs
-from roipool.command.palette import FAINT, INK, bin_colour
-from roipool.command.picture_map import draw_numbers, few
-from roipool.command.winners import Winners
+from roipool.command.palette import FAINT, bin_colour
+from roipool.command.picture_map import draw_numbers, draw_outlines, few
 
 try:
     from matplotlib.axes import Axes
@@ -15,19 +15,19 @@ try:
 except ImportError:
     raise InputError(needs("matplotlib", "pictures")) from None
 
-LABELS = GIVEN, ROUNDED, WINNER, OVERLAP = (
-    "as given, scaled", "as rounded", "a bin's maximum", "in several bins"
-)  # fmt: skip
+LABELS = WINNER, OVERLAP = "a bin's maximum", "in several bins"
 
 
-def draw_winners(axes: Axes, found: Winners, across: range, down: range) -> None:
-    """Everything but the map."""
+def draw_winners(
+    axes: Axes, found: Winners, across: range, down: range, numbers: bool = True
+) -> None:
+    """Everything but the map, values of pixels too where there is room for them."""
     _draw_bins(axes, found)
     if found.asked is None:
         _draw_overlaps(axes, found)
-    _draw_corners(axes, found)
+    draw_outlines(axes, found)
     bins_of = _draw_marks(axes, found, max(0.38, 0.011 * len(across)))
-    if few(across, down):
+    if numbers and few(across, down):
         draw_numbers(axes, found, across, down, bins_of)
 
 
@@ -70,27 +70,6 @@ def _draw_overlaps(axes: Axes, found: Winners) -> None:
                 )
             )  # fmt: skip
             label = None
-
-
-def _draw_corners(axes: Axes, found: Winners) -> None:
-    (x0, x1), (y0, y1) = found.x.ends, found.y.ends
-    halo = "white" if found.photo is not None else None
-    left, right = found.x.covered
-    top, bottom = found.y.covered
-    outline = (left - 0.5, top - 0.5), right - left + 1, bottom - top + 1
-    for colour, width in ((halo, 4.5), (INK, 2.4)):
-        if colour:
-            label = ROUNDED if colour == INK else None
-            axes.add_patch(
-                Rectangle(*outline, fill=False, ec=colour, lw=width, zorder=5, label=label)
-            )
-    for colour, width in ((halo, 3.0), (INK, 1.4)):
-        if colour:
-            label = GIVEN if colour == INK else None
-            axes.plot(
-                [x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=colour, lw=width,
-                ls=(0, (4, 2.5)) if colour == INK else "-", zorder=6, label=label,
-            )  # fmt: skip
 
 
 def _draw_marks(axes: Axes, found: Winners, radius: float) -> dict[tuple[int, int], str]:

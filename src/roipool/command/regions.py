@@ -1,4 +1,4 @@
-"""ROIS of the command: a .npy, .csv or COCO file as rows [batch_index, x1, y1, x2, y2]."""
+"""ROIS of the command: a .npy, .csv or COCO file as rows of an operator."""
 
 import csv
 import json
@@ -9,15 +9,17 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 
 from roipool.command.features import ARRAYS, Features, InputError, load_array, refuse_missing
+from roipool.descriptions import CORNERS, Rows
 
-COLUMNS = ("batch_index", "x1", "y1", "x2", "y2")
+INDEX = "batch_index"
 
 
 class Regions(NamedTuple):
     """Regions, and how to speak of them.
 
     Attributes:
-        rows: (K, 5), of any dtype: `roi_pool` says what is wrong with it.
+        rows: (K, 5), or as many numbers as the operator's have, of any dtype: it says what is
+            wrong with them.
         source: The name to use in messages.
         place: Where row k stands in the user's file, in words.
         skipped: How many annotations belong to images that are not pooled.
@@ -29,40 +31,54 @@ class Regions(NamedTuple):
     skipped: int = 0
 
 
-def read_regions(path: Path, features: Features) -> Regions:
+def columns_of(rows: Rows) -> tuple[str, ...]:
+    """The numbers of a row by the names that files have for them."""
+    return (INDEX, *(name.replace(" ", "_") for name in rows.columns))
+
+
+def read_regions(path: Path, features: Features, of: Rows = CORNERS) -> Regions:
     """ROIS, by the ending of the file's name."""
     kind = path.suffix.lower()
+    columns = columns_of(of)
     refuse_missing(path)
     if kind in ARRAYS:
-        rows = np.array(load_array(path, "rois"))
-        if rows.ndim != 2 or rows.shape[1] != 5:
+        rows = np.array(load_array(path, of.name))
+        if rows.ndim != 2 or rows.shape[1] != of.width:
             raise InputError(
-                f"{path} has shape {rows.shape}; expected (K, 5): rows of {', '.join(COLUMNS)}"
+                f"{path} has shape {rows.shape}; expected (K, {of.width}): rows of "
+                f"{', '.join(columns)}"
             )
         if rows.dtype == np.float16:
             rows = rows.astype(np.float32)  # exact, and no sum of indices can round
         return Regions(rows, str(path), lambda k: f"{path}, row {k} (from 0)")
     if kind not in (".csv", ".json"):
         raise InputError(
-            f"{path} is no file of regions; expected a .npy array (K, 5), a .csv with the header "
-            f"{','.join(COLUMNS)}, or a COCO .json"
+            f"{path} is no file of regions; expected a .npy array (K, {of.width}), a .csv with the "
+            f"header {','.join(columns)}{', or a COCO .json' * (of == CORNERS)}"
+        )
+    if kind == ".json" and of != CORNERS:
+        raise InputError(
+            f"{path} holds COCO's upright boxes in pixels; expected a .npy array (K, {of.width}) "
+            f"or a .csv, of {', '.join(columns)}"
         )
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            return _from_csv(path, text) if kind == ".csv" else _from_coco(path, text, features)
+            if kind == ".csv":
+                return _from_csv(path, text, columns)
+            return _from_coco(path, text, features)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: byte {error.start} is none") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _from_csv(path: Path, text: TextIO) -> Regions:
+def _from_csv(path: Path, text: TextIO, names: Sequence[str]) -> Regions:
     reader = csv.reader(text)
     rows: list[list[float]] = []
     lines: list[int] = []
     try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        columns = _columns(path, header)
+        header = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
+        columns = _columns(path, header, names)
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
@@ -73,21 +89,23 @@ def _from_csv(path: Path, text: TextIO) -> Regions:
             lines.append(reader.line_num)
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num} is no CSV: {error}") from None
-    array = np.array(rows, np.float64).reshape(-1, 5)
+    array = np.array(rows, np.float64).reshape(-1, len(names))
     return Regions(array, str(path), lambda k: f"{path}, line {lines[k]}")
 
 
-def _columns(path: Path, header: Sequence[str]) -> list[tuple[str, int | None]]:
+def _columns(
+    path: Path, header: Sequence[str], names: Sequence[str]
+) -> list[tuple[str, int | None]]:
     """Where each column stands; a file without batch_index is all of image 0."""
-    missing = [name for name in COLUMNS[1:] if name not in header]
-    twice = [name for name in COLUMNS if header.count(name) > 1]
+    missing = [name for name in names[1:] if name not in header]
+    twice = [name for name in names if header.count(name) > 1]
     if missing or twice:
         what = f"has no column {missing[0]}" if missing else f"has two columns {twice[0]}"
         raise InputError(
             f"{path} {what} in its first line, '{','.join(header)[:60]}'; expected a header such "
-            f"as {','.join(COLUMNS)}"
+            f"as {','.join(names)}"
         )
-    return [(name, header.index(name) if name in header else None) for name in COLUMNS]
+    return [(name, header.index(name) if name in header else None) for name in names]
 
 
 def _number(cells: Sequence[str], column: int | None, name: str, where: str) -> float:

@@ -3,51 +3,69 @@
 import string
 from collections.abc import Sequence
 
-import numpy as np
 from rich.text import Text
 
-from roipool.command.explanation import Explanation, number, pixels_in, window
+from roipool.command.axis import pixels_in, window
+from roipool.command.explanation import Explanation
 from roipool.command.palette import bin_colour
-from roipool.command.winners import Winners
+from roipool.command.words import number
 
 LETTERS = string.ascii_letters
 FAINT = "bright_black"
 MOST_ROWS = 40  # of pixels, each a line
+MOST_PARTS = 4  # maps, one below the other
 
 
 def sketch(found: Explanation, width: int) -> Text:
     """Words, map and pooled values, in lines of at most `width` where that can be."""
     lines = [Text(found.heading, "bold"), Text(f"{found.source}, {found.operator}", FAINT), Text()]
-    columns, rows = (pixels_in(*window(axis), axis.length) for axis in (found.x, found.y))
-    lanes = _lanes(found.y.bins)
-    margin = 6 + 4 * len(lanes)
-    cell = 4
-    numbers = len(rows) <= MOST_ROWS and margin + cell * len(columns) <= width
-    if numbers:
-        values = found.plane[rows.start : rows.stop, columns.start : columns.stop].flat
-        cell = 3 + max((len(number(value)) for value in values), default=1)
-        numbers = margin + cell * len(columns) <= width
-    if numbers:
-        lines += _with_numbers(found, rows, columns, cell, lanes)
-        key = "[ ] a bin's maximum" if isinstance(found, Winners) else "bars span what bins read"
-    else:
-        lines += _with_letters(found, rows, columns, width)
-        key = "a letter per bin   + in several bins   . in none"
-        key += "   * a bin's maximum" if isinstance(found, Winners) else ""
-    lines += [Text(), *_pooled(found, letters=not numbers), Text(), Text(key, FAINT), Text()]
+    parts = found.parts()
+    letters = False
+    for part in parts[:MOST_PARTS]:
+        if len(parts) > 1:
+            lines.append(Text("bin {} {}, of ".format(*part.asked or ()) + part.source, FAINT))
+        drawing, letters, key = _map(part, width)
+        lines += [*drawing, Text()]
+    if len(parts) > MOST_PARTS:
+        lines += [Text(f"… {len(parts) - MOST_PARTS} more; --bin I J shows one", FAINT), Text()]
+    lines += [*_pooled(found, letters=letters), Text(), Text(key, FAINT), Text()]
     lines += [Text(axis.in_words()) for axis in (found.x, found.y)]
     lines += [Text(line) for line in found.details()]
-    lines += [Text(note, FAINT) for note in (*found.notes(), found.on_ends)]
+    lines += [Text(note, FAINT) for note in (*found.on_planes(), *found.notes(), found.on_ends)]
     for line in lines:
         line.rstrip()
     return Text("\n").join(lines)
 
 
-def _lanes(bins: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Bins by number, so that those of one lane do not overlap."""
+def _map(found: Explanation, width: int) -> tuple[list[Text], bool, str]:
+    """The pixels around a region: in numbers, or where these have no room a letter for each; then
+    whether bins have letters, and the key to it all.
+    """
+    columns, rows = (pixels_in(*window(axis), axis.length) for axis in (found.x, found.y))
+    asked = found.asked or (None, None)
+    lanes = _lanes(found.y.bins, asked[0])
+    margin, cell = 6 + 4 * len(lanes), 4
+    numbers = len(rows) <= MOST_ROWS and margin + cell * len(columns) <= width
+    if numbers:
+        values = found.plane[rows.start : rows.stop, columns.start : columns.stop].flat
+        cell = 3 + max((len(number(value)) for value in values), default=1)
+        numbers = margin + cell * len(columns) <= width
+    if not numbers:
+        key = "a letter per bin   + in several bins   . in none"
+        marks = f"   * {found.on_marks}" if found.on_marks else ""
+        return _with_letters(found, rows, columns, width), True, key + marks
+    drawing = _with_numbers(found, rows, columns, cell, lanes, _lanes(found.x.bins, asked[1]))
+    if not found.x.bins:
+        return drawing, True, "a letter per bin   + in several bins"
+    key = f"[ ] {found.on_marks}" if found.on_marks else "bars span what bins read"
+    return drawing, False, key
+
+
+def _lanes(bins: Sequence[tuple[int, int]], asked: int | None) -> list[list[int]]:
+    """Bins by number, or that one alone, so that those of one lane do not overlap."""
     lanes: list[list[int]] = []
     for index, (begin, end) in enumerate(bins):
-        if begin >= end:
+        if begin >= end or asked not in (None, index):
             continue
         for lane in lanes:
             if bins[lane[-1]][1] <= begin:
@@ -59,11 +77,16 @@ def _lanes(bins: Sequence[tuple[int, int]]) -> list[list[int]]:
 
 
 def _with_numbers(
-    found: Explanation, rows: range, columns: range, cell: int, lanes: list[list[int]]
+    found: Explanation,
+    rows: range,
+    columns: range,
+    cell: int,
+    lanes: list[list[int]],
+    above: list[list[int]],
 ) -> list[Text]:
     margin = " " * (6 + 4 * len(lanes))
     lines = [Text(margin + "".join(f"{x:>{cell - 1}} " for x in columns), FAINT)]
-    for lane in _lanes(found.x.bins):
+    for lane in above:
         bar = [" "] * (cell * len(columns))
         for index in lane:
             begin, end = found.x.bins[index]
@@ -94,7 +117,7 @@ def _beside(bins: Sequence[tuple[int, int]], lane: Sequence[int], y: int) -> str
 
 
 def _style(found: Explanation, y: int, x: int) -> tuple[str, str]:
-    winner = _winner(found, y, x)
+    winner = found.marked(y, x)
     inside = found.bins_at(y, x)
     shape = found.values.shape
     if winner is not None:
@@ -102,18 +125,12 @@ def _style(found: Explanation, y: int, x: int) -> tuple[str, str]:
     if not inside:
         return FAINT, "  "
     colour = bin_colour(*inside[0], shape)
-    return (f"{colour} underline" if len(inside) > 1 else colour), "  "
+    marks = "  " if found.x.bins else f"{_letters(inside, shape)} "
+    return (f"{colour} underline" if len(inside) > 1 else colour), marks
 
 
-def _winner(
-    found: Explanation, y: int, x: int, down: int = 1, across: int = 1
-) -> tuple[int, int] | None:
-    """The first bin whose maximum is this pixel, or in this block of them."""
-    if not isinstance(found, Winners):
-        return None
-    near = (found.winners >= (y, x)) & (found.winners < (y + down, x + across))
-    won = (tuple(bin) for bin in np.argwhere(near.all(axis=2)))
-    return next((bin for bin in won if found.shows(*bin)), None)
+def _letters(inside: Sequence[tuple[int, int]], shape: tuple[int, ...]) -> str:
+    return "+" if len(inside) > 1 else _letter(*inside[0], shape)
 
 
 def _with_letters(found: Explanation, rows: range, columns: range, width: int) -> list[Text]:
@@ -132,19 +149,18 @@ def _with_letters(found: Explanation, rows: range, columns: range, width: int) -
         line = Text(f"{y:>6} ", FAINT)
         for x in columns[::step]:
             inside = found.bins_at(y, x)
-            won = _winner(found, y, x, down, step)
+            won = found.marked(y, x, down, step)
             if won is not None:
                 line.append("*", f"bold white on {bin_colour(*won, shape)}")
             elif not inside:
                 line.append(".", FAINT)
             else:
-                text = "+" if len(inside) > 1 else _letter(*inside[0], shape)
-                line.append(text, bin_colour(*inside[0], shape))
+                line.append(_letters(inside, shape), bin_colour(*inside[0], shape))
         lines.append(line)
     return lines
 
 
-def _letter(i: int, j: int, shape: tuple[int, int]) -> str:
+def _letter(i: int, j: int, shape: tuple[int, ...]) -> str:
     return LETTERS[(i * shape[1] + j) % len(LETTERS)]
 
 
