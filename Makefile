@@ -8,11 +8,15 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo example example-jax example-dask test test-doors test-peers peers lint format bench \
-  bench-check clean
+.PHONY: demo gallery example example-jax example-dask test test-doors test-peers peers lint format \
+  bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
+
+# Every operator on one region of a photograph, into docs/gallery.png.
+gallery: $(VENV)/demo
+	$(BIN)/python -m examples.gallery $(ARGS)
 
 # Threads that spin while they wait stop each other where another program has a core.
 example: export OMP_WAIT_POLICY ?= passive
