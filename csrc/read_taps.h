@@ -6,23 +6,6 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// Pixels as they lie in the caller's map, taken channel by channel; of padding there is none.
-template <class D>
-struct MapPixels {
-  using Sum = typename D::Sum;
-  using Key = typename D::Key;
-  static constexpr bool kPadded = false;
-  const typename D::Bits* first;
-  int64_t channel;
-  int channels;
-  ROIPOOL_INLINE Vec<Sum> at(int64_t place, int) const {
-    Vec<Key> bits{};
-    for (int c = 0; c < channels; ++c) bits[c] = first[place + c * channel];
-    return (Vec<Sum>)D::widen(bits);
-  }
-  MapPixels from(int64_t) const { return *this; }
-};
-
 inline constexpr int64_t kAcross = 64;  // bins of a row done together
 
 // The sums of rows, added up along y.

@@ -18,6 +18,23 @@ struct PackedPixels {
   PackedPixels from(int64_t block) const { return {first + block * plane, plane}; }
 };
 
+// Pixels as they lie in the caller's map, taken channel by channel; of padding there is none.
+template <class D>
+struct MapPixels {
+  using Sum = typename D::Sum;
+  using Key = typename D::Key;
+  static constexpr bool kPadded = false;
+  const typename D::Bits* first;
+  int64_t channel;
+  int channels;
+  ROIPOOL_INLINE Vec<Sum> at(int64_t place, int) const {
+    Vec<Key> bits{};
+    for (int c = 0; c < channels; ++c) bits[c] = first[place + c * channel];
+    return (Vec<Sum>)D::widen(bits);
+  }
+  MapPixels from(int64_t) const { return *this; }
+};
+
 inline constexpr int kRows = 16;  // whose sums are held
 
 // Neighbouring bins read the same rows of pixels where a region is small. So each row is summed

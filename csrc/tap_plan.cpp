@@ -1,6 +1,7 @@
 #include "tap_plan.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 namespace roipool {
@@ -51,6 +52,12 @@ TapPooled TapCall::pooled_from(int64_t channel) const {
   return from;
 }
 
+void TapCall::set_none(const RegionsByImage& by_image) const {
+  const int64_t row = pooled.region * size_of(dtype);
+  for (const int64_t k : by_image.none())
+    std::memset(static_cast<char*>(pooled.first) + k * row, 0, std::size_t(row));
+}
+
 TapRegions TapCall::some(const TapPlan& plan, const TapPiece& piece) const {
   return {y, x, piece.list, piece.count, plan.reach.data()};
 }
@@ -63,7 +70,7 @@ int64_t TapCall::room() const {
 }
 
 TapCall tap_call(const Call& call, const Operand& maps, const Array& pooled, const Array* y_weight,
-                 const Array* x_weight, int first) {
+                 const Array* x_weight, int image_place, int between) {
   switch (call.dtype) {
     case DType::float16:
     case DType::bfloat16:
@@ -71,7 +78,7 @@ TapCall tap_call(const Call& call, const Operand& maps, const Array& pooled, con
     case DType::float64: break;
     default: throw std::invalid_argument("taps take floating features");
   }
-  const Array& image = call.input(first);
+  const Array& image = call.input(image_place);
   const int64_t regions = image.shape[0], channels = pooled.shape[1];
   const int64_t sum_bytes = call.dtype == DType::float64 ? 8 : 4;
   const auto axis = [&](int at, const Array* weight) -> TapAxis {
@@ -80,7 +87,8 @@ TapCall tap_call(const Call& call, const Operand& maps, const Array& pooled, con
     return {bins_of(call.input(at), regions), call.input(at).shape[1],
             whole_numbers(call.input(at + 1)), weight ? contiguous(*weight) : nullptr};
   };
-  const TapAxis y = axis(first + 1, y_weight), x = axis(first + 3, x_weight);
+  const int taps = image_place + 1 + between;
+  const TapAxis y = axis(taps, y_weight), x = axis(taps + 2, x_weight);
   const int64_t bins = y.count * x.count, bytes = size_of(call.dtype);
   const int64_t size = regions * channels * bins * bytes;
   if (pooled.itemsize != bytes || pooled.shape[0] != regions || pooled.shape[2] != y.count ||
@@ -113,6 +121,8 @@ TapPlan plan_taps(const TapCall& call, const RegionsByImage& by_image, TapCover 
       const Reach y = reach_of(call.y, list[i], is_double, cover.all_y);
       const Reach x = reach_of(call.x, list[i], is_double, cover.all_x);
       plan.most_taps = std::max(plan.most_taps, y.most * call.y.count + x.most * call.x.count);
+      plan.most_y = std::max(plan.most_y, y.most);
+      plan.most_x = std::max(plan.most_x, x.most);
       plan.work += double(y.taps) * double(x.taps) + kBinCost * double(call.bins());
       Box box{std::max<int64_t>(y.begin, 0), std::max<int64_t>(x.begin, 0),
               std::min(y.end, map.height), std::min(x.end, map.width)};
@@ -138,16 +148,12 @@ int threads_for(const TapCall& call, double work) {
   return int(std::min(double(call.threads), 1 + work / kWorkPerThread));
 }
 
-TapKernels tap_kernels_for(const TapCall& call) {
+const Isa& isa_for(const TapCall& call) {
   const auto isas = isas_here();
   auto isa = std::find(isas.rbegin(), isas.rend(), &chosen_isa());
-  TapKernels kernels = (*isa)->taps(call.dtype);
-  while (++isa != isas.rend()) {
-    const TapKernels narrower = (*isa)->taps(call.dtype);
-    if (narrower.lanes < call.channels) break;  // lanes without a channel cost as much as others
-    kernels = narrower;
-  }
-  return kernels;
+  // Lanes without a channel cost as much as others.
+  while (isa + 1 != isas.rend() && isa[1]->taps(call.dtype).lanes >= call.channels) ++isa;
+  return **isa;
 }
 
 int64_t blocks_together(int64_t blocks, int64_t bytes, int64_t room, int threads) {

@@ -28,13 +28,16 @@ struct TapCall {
   TapRegions some(const TapPlan&, const TapPiece&) const;
   // The pooled values from a channel on.
   TapPooled pooled_from(int64_t channel) const;
+  // Pooled values of rows that are no regions: 0.
+  void set_none(const RegionsByImage&) const;
   // Memory that a call may take: a quarter of the maps and pooled values, or a little.
   int64_t room() const;
 };
 
-// `operands` are those of kernels.py from image on; a weight that is the result is left out.
+// The inputs from `image` on are those of kernels.py, with so many between the image and the taps;
+// a weight that is the result is left out.
 TapCall tap_call(const Call&, const Operand& maps, const Array& pooled, const Array* y_weight,
-                 const Array* x_weight, int first_of_structure);
+                 const Array* x_weight, int image, int between = 0);
 
 // Regions of one image that are done together on a box of it.
 struct TapPiece {
@@ -53,7 +56,8 @@ struct TapPlan {
   std::vector<TapPiece> pieces;
   std::vector<Box> reach;  // of each region
   int64_t most_taps = 0;   // of a region along both axes, were all its bins like the largest
-  double work = 0;         // for each block of channels, in reads of a vector
+  int64_t most_y = 0, most_x = 0;  // of a bin along either axis
+  double work = 0;                 // for each block of channels, in reads of a vector
 };
 
 // Each image's regions together on what they cover, or each region by itself where they cover
@@ -64,7 +68,7 @@ TapPlan plan_taps(const TapCall&, const RegionsByImage&, TapCover);
 int threads_for(const TapCall&, double work);
 
 // The instruction set whose blocks suit so many channels.
-TapKernels tap_kernels_for(const TapCall&);
+const Isa& isa_for(const TapCall&);
 
 // Blocks of channels, of so many bytes each, that a task holds, so that each region's lists are
 // made once for them: as many as stay in a core's own cache, but two where there is room.

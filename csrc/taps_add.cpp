@@ -1,9 +1,8 @@
-// Adds pooled values at their taps: a task sums a block of channels over a strip of an image, from
-// all regions that reach into it.
+// Adds pooled values at their taps.
 #include <algorithm>
 #include <cstring>
 
-#include "tap_plan.h"
+#include "tap_walks.h"
 #include "threads.h"
 
 namespace roipool {
@@ -35,13 +34,9 @@ void zero(const Map& map, int64_t channel, int64_t channels, int64_t bytes) {
 
 }  // namespace
 
-bool taps_add_call(const Call& call) {
-  const TapCall taps =
-      tap_call(call, call.results[0], call.input(0), &call.input(1), &call.input(2), 3);
-  const RegionsByImage by_image(taps.image, taps.regions, taps.maps.images());
-  const TapKernels kernels = tap_kernels_for(taps);
+void add_in_strips(const TapCall& taps, const TapKernels& kernels, const RegionsByImage& by_image,
+                   const TapPlan& plan, int64_t scratch, const BlockAdder& add) {
   const int64_t blocks = ceil_div(taps.channels, kernels.lanes);
-  const TapPlan plan = plan_taps(taps, by_image, {});
   const int64_t most_bytes = std::min(kStripBytes, taps.room() / taps.threads);
   const int64_t most_pixels = std::max<int64_t>(1, most_bytes / kernels.pixel_bytes);
   std::vector<Strip> strips;
@@ -69,7 +64,7 @@ bool taps_add_call(const Call& call) {
         area += double(box.area());
       }
   }
-  if (strips.empty() || blocks == 0) return true;
+  if (strips.empty() || blocks == 0) return;
   const int enough = threads_for(taps, (plan.work + 2 * area) * double(blocks));
   const int64_t plane_bytes = bytes_of(pixels, kernels.pixel_bytes);
   const int64_t together =
@@ -78,7 +73,7 @@ bool taps_add_call(const Call& call) {
   const int64_t tasks = int64_t(strips.size()) * groups;
   const int threads = int(std::min<int64_t>(enough, tasks));
   const int64_t block_bytes = bytes_of(plane_bytes, together);
-  const int64_t bytes = block_bytes + kernels.scratch_bytes(plan.most_taps, taps.bins());
+  const int64_t bytes = block_bytes + scratch;
   const Workspace memory(bytes_of(bytes, threads));
   parallel_for(threads, tasks, [&](int64_t task, int worker) {
     const Strip& strip = strips[task / groups];
@@ -89,8 +84,7 @@ bool taps_add_call(const Call& call) {
     const int64_t itemsize = size_of(taps.dtype);
     if (strip.few) zero(map, from, sums.channels, itemsize);
     if (strip.box.area() == 0) return;
-    kernels.add(sums, taps.some(plan, strip), taps.pooled_from(from),
-                memory.at(worker * bytes + block_bytes));
+    add(sums, taps.some(plan, strip), from, memory.at(worker * bytes + block_bytes));
     const Strides& s = map.strides;
     const int64_t pixel = strip.box.y0 * s.row + strip.box.x0 * s.column;
     const int64_t plane = tap_pixels(strip.box) * kernels.pixel_bytes;
@@ -100,6 +94,19 @@ bool taps_add_call(const Call& call) {
       kernels.put(block, map.start + ((from + c) * s.channel + pixel) * itemsize, s, false);
     }
   });
+}
+
+bool taps_add_call(const Call& call) {
+  const TapCall taps =
+      tap_call(call, call.results[0], call.input(0), &call.input(1), &call.input(2), 3);
+  const RegionsByImage by_image(taps.image, taps.regions, taps.maps.images());
+  const TapKernels kernels = isa_for(taps).taps(taps.dtype);
+  const TapPlan plan = plan_taps(taps, by_image, {});
+  add_in_strips(
+      taps, kernels, by_image, plan, kernels.scratch_bytes(plan.most_taps, taps.bins()),
+      [&](const TapBlock& block, const TapRegions& regions, int64_t channel, void* scratch) {
+        kernels.add(block, regions, taps.pooled_from(channel), scratch);
+      });
   return true;
 }
 

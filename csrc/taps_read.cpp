@@ -1,20 +1,15 @@
-// Reads feature maps at taps: each thread packs blocks of channels of its own and reduces regions
-// from them; where there is no room for that, it reads the caller's map.
+// Reads feature maps at taps.
 #include <algorithm>
 #include <cstring>
 
-#include "tap_plan.h"
+#include "tap_walks.h"
 #include "threads.h"
 
 namespace roipool {
-bool taps_read_call(const Call& call) {
-  const Array& pooled = *call.result(0);
-  const TapCall taps = tap_call(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3);
-  if (taps.regions * taps.channels * taps.bins() == 0) return true;
-  const RegionsByImage by_image(taps.image, taps.regions, taps.maps.images());
-  const TapKernels kernels = tap_kernels_for(taps);
+
+void read_pieces(const TapCall& taps, const TapKernels& kernels, TapPlan plan, int64_t scratch,
+                 const PieceReader& reader) {
   const int64_t blocks = ceil_div(taps.channels, kernels.lanes);
-  TapPlan plan = plan_taps(taps, by_image, {});
   int threads = threads_for(taps, plan.work * double(blocks));
   const int64_t room = taps.room();
   const auto bytes = [&](const Box& box) { return bytes_of(tap_pixels(box), kernels.pixel_bytes); };
@@ -25,15 +20,10 @@ bool taps_read_call(const Call& call) {
   const int64_t groups = ceil_div(blocks, together);
   split_pieces(plan.pieces, groups, threads);
 
-  const int64_t row = taps.pooled.region * size_of(taps.dtype);
-  for (const int64_t k : by_image.none())
-    std::memset(static_cast<char*>(taps.pooled.first) + k * row, 0, std::size_t(row));
-
   most *= together;
   const int64_t tasks = int64_t(plan.pieces.size()) * groups;
   threads = int(std::min<int64_t>({threads, std::max<int64_t>(1, room / std::max<int64_t>(1, most)),
                                    std::max<int64_t>(1, tasks)}));
-  const int64_t scratch = kernels.scratch_bytes(plan.most_taps, taps.bins());
   const Workspace memory(bytes_of(most + scratch, threads));
   parallel_for(threads, tasks, [&](int64_t task, int worker) {
     const TapPiece& piece = plan.pieces[task / groups];
@@ -49,18 +39,37 @@ bool taps_read_call(const Call& call) {
       for (int64_t block = first; block < last; ++block)
         pack_taps(taps, kernels, piece.image, piece.box, block * kernels.lanes,
                   static_cast<char*>(packed) + (block - first) * bytes(piece.box));
-      kernels.read({packed, piece.box, channels(first, last)}, regions,
-                   taps.pooled_from(first * kernels.lanes), lists);
+      reader.packed({packed, piece.box, channels(first, last)}, regions, first * kernels.lanes,
+                    lists);
       return;
     }
     const Map map = taps.maps.at(piece.image);
     for (int64_t block = first; block < last; ++block) {
       const int64_t channel = block * kernels.lanes;
       const char* const start = map.start + channel * map.strides.channel * size_of(taps.dtype);
-      kernels.read_map({start, map.height, map.width, map.strides}, channels(block, block + 1),
-                       regions, taps.pooled_from(channel), lists);
+      reader.map({start, map.height, map.width, map.strides}, channels(block, block + 1), regions,
+                 channel, lists);
     }
   });
+}
+
+bool taps_read_call(const Call& call) {
+  const Array& pooled = *call.result(0);
+  const TapCall taps = tap_call(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3);
+  if (taps.regions * taps.channels * taps.bins() == 0) return true;
+  const RegionsByImage by_image(taps.image, taps.regions, taps.maps.images());
+  taps.set_none(by_image);
+  const TapKernels kernels = isa_for(taps).taps(taps.dtype);
+  const TapPlan plan = plan_taps(taps, by_image, {});
+  read_pieces(
+      taps, kernels, plan, kernels.scratch_bytes(plan.most_taps, taps.bins()),
+      {[&](const TapBlock& block, const TapRegions& regions, int64_t channel, void* scratch) {
+         kernels.read(block, regions, taps.pooled_from(channel), scratch);
+       },
+       [&](const TapMap& map, int channels, const TapRegions& regions, int64_t channel,
+           void* scratch) {
+         kernels.read_map(map, channels, regions, taps.pooled_from(channel), scratch);
+       }});
   return true;
 }
 
