@@ -16,6 +16,12 @@ constexpr Kernel kKernels[] = {
     {"taps_weigh_y", taps_weigh_y_call, 1},
     {"taps_weigh_x", taps_weigh_x_call, 1},
     {"taps_weigh", taps_weigh_call, 1},
+    {"samples_max", samples_max_call, 0},
+    {"samples_read", samples_read_call, 0},
+    {"samples_add", samples_add_call, -1},
+    {"samples_weigh_y", samples_weigh_y_call, 1},
+    {"samples_weigh_x", samples_weigh_x_call, 1},
+    {"samples_weigh", samples_weigh_call, 1},
 };
 
 constexpr std::pair<std::string_view, DType> kDTypes[] = {

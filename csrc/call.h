@@ -33,7 +33,7 @@ struct Call {
   }
 };
 
-// Fills the results; false when an argmax lies outside its map.
+// Fills the results; false when an argmax lies outside its map or its bin.
 using KernelFunction = bool (*)(const Call&);
 
 struct Kernel {
@@ -66,5 +66,11 @@ bool taps_add_call(const Call&);
 bool taps_weigh_y_call(const Call&);
 bool taps_weigh_x_call(const Call&);
 bool taps_weigh_call(const Call&);
+bool samples_max_call(const Call&);
+bool samples_read_call(const Call&);
+bool samples_add_call(const Call&);
+bool samples_weigh_y_call(const Call&);
+bool samples_weigh_x_call(const Call&);
+bool samples_weigh_call(const Call&);
 
 }  // namespace roipool

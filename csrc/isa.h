@@ -8,7 +8,8 @@
 
 namespace roipool {
 
-struct TapKernels;  // taps.h
+struct TapKernels;     // taps.h
+struct SampleKernels;  // samples.h
 
 // One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
 // than a position are widened to its lanes, so blocks hold fewer channels.
@@ -18,6 +19,7 @@ struct Isa {
   MaxKernels (*max)(DType, bool argmax, bool wide);
   ScatterMax (*scatter_max)(DType, bool wide);  // null for integers
   TapKernels (*taps)(DType);                    // of the floating dtypes
+  SampleKernels (*samples)(DType);              // of those too
 };
 
 std::vector<const Isa*> isas_here();  // those built in that this machine runs, best last

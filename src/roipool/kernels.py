@@ -3,12 +3,15 @@
 A kernel reduces over structures (see geometry) and never sees a region. Those that are linear
 are the partial derivatives of a multilinear form:
 
-    max     Σ pooled · data[argmax]                          max_read, max_add
-    taps    Σ pooled · (y_weight ⊗ x_weight) data[pixel]     taps_read, taps_add, taps_weigh_y, _x
-    samples Σ pooled · (y_weight ⊗ x_weight)[argmax] data    samples_read, _add, _weigh_y, _weigh_x
-    points  Σ pooled · weight data[pixel]                    points_read, points_add, points_weigh
+    max        Σ pooled · data[argmax]
+    taps       Σ pooled · (y_weight ⊗ x_weight) data[pixel]
+    samples    Σ pooled · (y_weight ⊗ x_weight)[argmax] data[pixel]
+    points     Σ pooled · weight data[pixel]
 
-Each gives one factor of its form from all the others (taps_weigh gives both weights). So the
+Each gives one factor of its form from all the others: max_read and max_add; taps_read, taps_add,
+taps_weigh_y and taps_weigh_x, beside taps_weigh, which gives both weights; and so of samples. There
+taps come in pairs, the two pixels of a sample along an axis, and argmax is the sample of each bin
+that is the largest: its number along y times those along x, plus its number along x. So the
 derivative of any of them with respect to any factor is another of the same form, and the tangent of
 any of them is the sum of its calls with one factor exchanged for its tangent: both modes, of any
 order, by one rule.
@@ -49,8 +52,8 @@ class Kernel(NamedTuple):
         results: Those behind the first need not be asked for.
         linear: From each input that the result is linear in to the kernel that gives it: the
             transpose. That takes the result's cotangent in the result's place.
-        tangent: Of a kernel that is not linear: the kernel that takes the tangent of the first
-            input, given the inputs and results.
+        tangent: Of a kernel that is not linear: the kernel that takes the tangent of an input in
+            its place, given the other inputs and the results, of each that it is linear in.
     """
 
     name: str

@@ -1,0 +1,194 @@
+// A region's samples, compared with each other bin by bin.
+//
+// They are walked through from the last to the first. So "not less" keeps the first of equal
+// ones; what a bin begins with, −inf, is found as a value, and NaN is not.
+#pragma once
+
+#include <limits>
+
+#include "row_sums.h"
+#include "sample_lists.h"
+
+namespace roipool::ROIPOOL_ISA {
+
+inline constexpr int64_t kSamplesAcross = 64;  // whose rows are summed together
+inline constexpr int kSamplesDown = 8;         // that are compared together
+
+// A region's samples, those along y from the last to the first.
+template <class D, bool Padded>
+struct SamplesToCompare {
+  using Sum = typename D::Sum;
+  const SampleAxis y_axis, x_axis;
+  TapList<Sum> y;
+  const TapList<Sum> x;
+  const TapRows rows;
+
+  SamplesToCompare(TapScratch<D>& scratch, const TapRegions& regions, int64_t k,
+                   const TapLine y_line, const TapLine x_line)
+      : y_axis(scratch, regions.y, k, true),
+        x_axis(scratch, regions.x, k),
+        y(scratch, y_axis.taps, 0, y_line, false),
+        x(scratch, x_axis.taps, 0, x_line, Padded),
+        rows(scratch, y, y_axis.count, y_axis.count) {}
+
+  // In the list, the last sample of a bin along y.
+  int64_t place(int64_t bin) const { return y_axis.count - y_axis.first[bin + 1]; }
+};
+
+// A sample along y: the sums of its rows, for all samples along x, and their weights.
+template <class Sum>
+struct SampleRows {
+  const Vec<Sum>* sums[2];
+  Sum weight[2];
+};
+
+// Of some bins the largest samples so far, one block behind the other; in the end as they are
+// stored.
+template <class Key>
+struct Largest {
+  Vec<Key>*values, *numbers;
+  int64_t plane;
+};
+
+// Some of a bin's samples along y, from the one with the number `last` down.
+struct SamplesPart {
+  int count;
+  int64_t last;
+  bool begins, ends;  // whether none come before, and none behind
+};
+
+// So many blocks of channels of one region.
+template <class D, class Pixels, int Blocks>
+struct SampleReducer {
+  using Sum = typename D::Sum;
+  using Key = typename D::Key;
+  using Samples = SamplesToCompare<D, Pixels::kPadded>;
+  const Samples& samples;
+  const RowSums<D, Pixels, Blocks> row_sums;
+  const Vec<Sum>* const zeros;  // a row's sums, of nothing
+
+  // Compares samples of a bin: those of a part along y with each along x. So many make the whole
+  // bin, or, where 0, as many as are told.
+  template <int Down, int Across>
+  ROIPOOL_INLINE void compare(const SampleRows<Sum>* rows, const SamplesPart& part, int64_t place,
+                              int64_t across, const Largest<Key>& largest) const {
+    const int64_t n = Across ? Across : across, last = Down ? Down - 1 : part.last;
+    const bool begins = Down || part.begins, ends = Down || part.ends;
+    Vec<Sum> value[Blocks];
+    Vec<Key> number[Blocks];
+    repeat<Blocks>([&](int b) ROIPOOL_BODY {
+      const int64_t at = b * largest.plane;
+      value[b] =
+          begins ? fill(-std::numeric_limits<Sum>::infinity()) : (Vec<Sum>)largest.values[at];
+      number[b] = begins ? fill(Key(-1)) : largest.numbers[at];
+    });
+    const auto row = [&](int i) ROIPOOL_BODY {
+      const Vec<Sum>* const first = rows[i].sums[0] + place * Blocks;
+      const Vec<Sum>* const second = rows[i].sums[1] + place * Blocks;
+      const Vec<Sum> weight[] = {fill(rows[i].weight[0]), fill(rows[i].weight[1])};
+      const auto sample = [&](int64_t s) ROIPOOL_BODY {
+        const Vec<Key> this_one = fill(Key((last - i) * n + s));
+        repeat<Blocks>([&](int b) ROIPOOL_BODY {
+          const int64_t at = s * Blocks + b;
+          const Vec<Sum> found = first[at] * weight[0] + second[at] * weight[1];
+          number[b] = found >= value[b] ? this_one : number[b];
+          value[b] = found >= value[b] ? found : value[b];
+        });
+      };
+      if constexpr (Across > 0)
+        repeat<Across>([&](int s) ROIPOOL_BODY { sample(Across - 1 - s); });
+      else
+        for (int64_t s = n; s-- > 0;) sample(s);
+    };
+    if constexpr (Down > 0)
+      repeat<Down>(row);
+    else
+      for (int i = 0; i < part.count; ++i) row(i);
+    repeat<Blocks>([&](int b) ROIPOOL_BODY {
+      largest.values[b * largest.plane] = ends ? result(value[b], number[b]) : (Vec<Key>)value[b];
+      largest.numbers[b * largest.plane] = number[b];
+    });
+  }
+
+  // A sum that begins with 0 is never −0; nothing but NaN is NaN.
+  static ROIPOOL_INLINE Vec<Key> result(Vec<Sum> value, Vec<Key> number) {
+    const Vec<Sum> none = fill(std::numeric_limits<Sum>::quiet_NaN());
+    return D::round((Vec<Key>)(number < 0 ? none : value + Vec<Sum>{}));
+  }
+
+  static void set_none(int64_t bin, const Largest<Key>& largest) {
+    for (int b = 0; b < Blocks; ++b) {
+      largest.values[b * largest.plane + bin] = Vec<Key>{};
+      largest.numbers[b * largest.plane + bin] = fill(Key(-1));
+    }
+  }
+
+  // The same of bins [x0, x1).
+  void compare(const SampleRows<Sum>* rows, const SamplesPart& part, int64_t x0, int64_t x1,
+               Largest<Key> largest) const {
+    const SampleAxis& x = samples.x_axis;
+    const bool two = part.count == 2 && part.begins && part.ends;
+    for (int64_t j = x0; j < x1; ++j, ++largest.values, ++largest.numbers) {
+      const int64_t across = x.size(j), place = x.first[j] - x.first[x0];
+      if (across == 0)
+        set_none(0, largest);
+      else if (across == 2 && two)
+        compare<2, 2>(rows, part, place, across, largest);
+      else if (across == 2)
+        compare<0, 2>(rows, part, place, across, largest);
+      else if (across == 1)
+        compare<0, 1>(rows, part, place, across, largest);
+      else
+        compare<0, 0>(rows, part, place, across, largest);
+    }
+  }
+
+  // A sample along y as listed, unless a row of it has not been summed yet.
+  bool find(int64_t place, int64_t done, SampleRows<Sum>& found) const {
+    found = {{zeros, zeros}, {0, 0}};
+    if (samples.x.width == 0) return true;
+    const Tap<Sum>* const taps = samples.y.bin(place);
+    for (int64_t t = 0; t < samples.y.size[place]; ++t) {
+      if (taps[t].at >= done) return false;
+      found.sums[t] = row_sums.of(taps[t].at);
+      found.weight[t] = taps[t].weight;
+    }
+    return true;
+  }
+
+  // Bins [y0, y1) by [x0, x1), where a row of bins has so many. Meanwhile the tile before is
+  // written.
+  template <class Write>
+  void reduce(int64_t y0, int64_t y1, int64_t x0, int64_t x1, int64_t across,
+              const Largest<Key>& largest, const Write& write) const {
+    const SampleAxis &x_axis = samples.x_axis, &y_axis = samples.y_axis;
+    const int64_t first = x_axis.first[x0], size = x_axis.first[x1] - first;
+    int64_t place = samples.place(y1 - 1);
+    // Of rows that were summed for other bins a few may be needed again.
+    int64_t done = samples.rows.begin[place] - kReach;
+    if (done < 0) done = 0;
+    const int64_t end = samples.rows.begin[place + y_axis.first[y1] - y_axis.first[y0]];
+    for (int64_t p = y1; p-- > y0; write(x1 - x0)) {
+      const int64_t at = (p - y0) * across, all = y_axis.size(p);
+      const Largest<Key> row{largest.values + at, largest.numbers + at, largest.plane};
+      for (int64_t j = x0; j < x1 && all == 0; ++j) set_none(j - x0, row);
+      for (int64_t left = all; left > 0;) {
+        SampleRows<Sum> known[kSamplesDown];
+        int count = 0;
+        while (count < kSamplesDown && count < left && find(place + count, done, known[count]))
+          ++count;
+        if (count == 0) {
+          const int64_t next = end - done < kRows - kReach ? end : done + kRows - kReach;
+          row_sums.sum(done, next, first, size);
+          done = next;
+          continue;
+        }
+        compare(known, {count, left - 1, left == all, left == count}, x0, x1, row);
+        place += count;
+        left -= count;
+      }
+    }
+  }
+};
+
+}  // namespace roipool::ROIPOOL_ISA

@@ -1,0 +1,27 @@
+// Compiled once per instruction set (CMakeLists.txt): the kernels of samples.
+#include "add_samples.h"
+#include "max_samples.h"
+#include "read_samples.h"
+#include "weigh_samples.h"
+
+namespace roipool::ROIPOOL_ISA {
+
+template <class D, class G>
+SampleKernels sample_kernels_of() {
+  using Sum = typename D::Sum;
+  return {max_samples<D>,         max_map_samples<D>,
+          read_samples<D, G>,     add_samples<D, G>,
+          weigh_samples<D, G>,    sample_lists_bytes<Sum>,
+          add_samples_bytes<Sum>, SampleRegionsReducer<D, PackedPixels<D>>::bytes};
+}
+
+SampleKernels sample_kernels(DType dtype) {
+  switch (dtype) {
+    case DType::float16: return sample_kernels_of<SumOfFloat16, Half>();
+    case DType::bfloat16: return sample_kernels_of<SumOfBFloat16, Brain>();
+    case DType::float64: return sample_kernels_of<SumOfFloat64, Plain<double>>();
+    default: return sample_kernels_of<SumOfFloat32, Plain<float>>();
+  }
+}
+
+}  // namespace roipool::ROIPOOL_ISA
