@@ -16,20 +16,16 @@ def _jvp(
 ) -> Any:
     known = by_name(kernel, primals, maps)
     moving = _moving(by_name(kernel, tangents, maps))
-    first = kernel.inputs[0].name
-    if kernel.tangent and first in moving:
+    linear = KERNELS[kernel.tangent] if kernel.tangent else kernel
+    factors = [name for name in moving if name in linear.linear]
+    if linear is not kernel and factors:
         found = bind(kernel, known, maps)  # all results, for what reads them again
         known |= dict(zip((arg.name for arg in kernel.results), found, strict=True))
-        out = bind(KERNELS[kernel.tangent], known | {first: moving[first]}, maps)
         found = found[:results]
     else:
         found = bind(kernel, known, maps, results)
-        parts = [
-            bind(kernel, known | {name: tangent}, maps)
-            for name, tangent in moving.items()
-            if name in kernel.linear
-        ]
-        out = jax.tree.map(lambda *terms: sum(terms[1:], terms[0]), *parts) if parts else []
+    parts = [bind(linear, known | {name: moving[name]}, maps) for name in factors]
+    out = jax.tree.map(lambda *terms: sum(terms[1:], terms[0]), *parts) if parts else []
     found, out = jax.tree.leaves(found), jax.tree.leaves(out)
     zeros = [ad.Zero(jax.typeof(result).to_tangent_aval()) for result in found[len(out) :]]
     return found, [*out, *zeros]

@@ -27,8 +27,11 @@ from roipool.doors.jax.lax_walks import (
 NOWHERE = COUNTED - 1  # an index that no array has
 
 
-class _Walks(NamedTuple):
-    """Bins, each (B,) int32; step t is the tap y + t // across along y, x + t % across along x."""
+class Walks(NamedTuple):
+    """Bins, each (B,) int32; step t is the tap y + t // across along y, x + t % across along x.
+
+    Where `each` taps of a list are a step, it is the first of those.
+    """
 
     bin: Array
     base: Array  # the first pixel of the image in the table
@@ -49,7 +52,7 @@ class _Step(NamedTuple):
     x_weight: Array
 
 
-def _walks(known: Mapping[str, Any], maps: Sequence[Any]) -> _Walks:
+def _walks(known: Mapping[str, Any], maps: Sequence[Any], each: int) -> Walks:
     image = known["image"]
     base, stride = in_table(image, maps)
     (y, y_end), (x, x_end) = (jnp.moveaxis(known[name], -1, 0) for name in ("y_taps", "x_taps"))
@@ -62,13 +65,13 @@ def _walks(known: Mapping[str, Any], maps: Sequence[Any]) -> _Walks:
         jnp.broadcast_to(stride, image.shape)[:, None, None],
         y,
         x,
-        x_end - x,
-        jnp.where(here, (y_end - y) * (x_end - x), 0),
+        (x_end - x) // each,
+        jnp.where(here, (y_end - y) // each * ((x_end - x) // each), 0),
     )
-    return _Walks(*(part.reshape(-1) for part in jnp.broadcast_arrays(*parts)))
+    return Walks(*(part.reshape(-1) for part in jnp.broadcast_arrays(*parts)))
 
 
-def _step(known: Mapping[str, Any], walks: _Walks, t: Array) -> _Step:
+def _step(known: Mapping[str, Any], walks: Walks, t: Array) -> _Step:
     live, across = t < walks.steps, jnp.maximum(walks.across, 1)
     y = jnp.where(live, walks.y + t // across, 0)
     x = jnp.where(live, walks.x + t % across, 0)
@@ -82,14 +85,14 @@ def _step(known: Mapping[str, Any], walks: _Walks, t: Array) -> _Step:
 
 
 def _read(known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any) -> list[Array]:
-    pixels, chunks, walks = _prepared(known, maps, chunk)
+    pixels, chunks, walks = prepared(known, maps, chunk)
     shape = (known["image"].shape[0], known["y_taps"].shape[1], known["x_taps"].shape[1])
     channels, dtype = maps[0][1], known["data"][0].dtype
     if chunks is None:
         return [jnp.zeros((shape[0], channels, *shape[1:]), dtype)]
     sums = known["y_weight"].dtype
 
-    def walk(chosen: _Walks) -> list[Array]:
+    def walk(chosen: Walks) -> list[Array]:
         def add(t: Array, sum: Array) -> Array:
             step = _step(known, chosen, t)
             weight = (step.y_weight * step.x_weight)[:, None]
@@ -104,13 +107,13 @@ def _read(known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any
 
 
 def _add(known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any) -> list[Array]:
-    _, chunks, walks = _prepared(known, maps, chunk)
+    _, chunks, walks = prepared(known, maps, chunk)
     pooled, sums = known["pooled"], known["y_weight"].dtype
     if chunks is None:
         return [jnp.zeros(shape, pooled.dtype) for shape in maps]
     rows = table([pooled])
 
-    def body(_: Array, chosen: _Walks, total: Array) -> Array:
+    def body(_: Array, chosen: Walks, total: Array) -> Array:
         grad = rows[chosen.bin].astype(sums)
 
         def add(t: Array, total: Array) -> Array:
@@ -129,7 +132,7 @@ def _add(known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any)
 def _weigh(
     along: str, known: Mapping[str, Any], *, maps: Sequence[Any], chunk: int, **_: Any
 ) -> list[Array]:
-    pixels, chunks, walks = _prepared(known, maps, chunk)
+    pixels, chunks, walks = prepared(known, maps, chunk)
     across = "x" if along == "y" else "y"
     sums = known[across + "_weight"].dtype
     weights = jnp.zeros(known[along + "_pixel"].shape, sums)
@@ -137,7 +140,7 @@ def _weigh(
         return [weights]
     rows = table([known["pooled"]])
 
-    def body(_: Array, chosen: _Walks, weights: Array) -> Array:
+    def body(_: Array, chosen: Walks, weights: Array) -> Array:
         pooled = rows[chosen.bin].astype(sums)
 
         def add(t: Array, weights: Array) -> Array:
@@ -152,11 +155,11 @@ def _weigh(
     return [chunks.each(walks, body, weights)]
 
 
-def _prepared(
-    known: Mapping[str, Any], maps: Sequence[Any], chunk: int
-) -> tuple[Any, Chunks | None, _Walks]:
+def prepared(
+    known: Mapping[str, Any], maps: Sequence[Any], chunk: int, each: int = 1
+) -> tuple[Any, Chunks | None, Walks]:
     """The table of pixels, if features go in, and the bins; None where there is nothing to walk."""
-    walks = _walks(known, maps)
+    walks = _walks(known, maps, each)
     channels = maps[0][1]
     pixels = table(known["data"]) if "data" in known else None
     count = sum(images * height * width for images, _, height, width in maps)

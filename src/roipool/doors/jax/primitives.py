@@ -21,13 +21,17 @@ from jax.sharding import PartitionSpec, SingleDeviceSharding
 
 from roipool import _core
 from roipool.descriptions import shapes
-from roipool.doors.jax import lax_max, lax_taps
+from roipool.doors.jax import lax_max, lax_samples, lax_taps
 from roipool.kernels import DATA, KERNELS, Kernel
 
 Shapes = tuple[tuple[int, ...], ...]
 
 PRIMITIVES: dict[str, Primitive] = {}
-IN_LAX: dict[str, Callable[..., Any]] = {**lax_max.KERNELS, **lax_taps.KERNELS}
+IN_LAX: dict[str, Callable[..., Any]] = {
+    **lax_max.KERNELS,
+    **lax_taps.KERNELS,
+    **lax_samples.KERNELS,
+}
 
 
 def bind(kernel: Kernel, known: Mapping[str, Any], maps: Shapes = (), results: int = 0) -> Any:
