@@ -67,7 +67,7 @@ def every_sample(c1, c2, length, count, *how):
     Of samples in one place the first stands for all; so it does of those that count as nothing,
     which have no taps.
     """
-    bins, samples = axis_samples(c1, c2, length, count, *how)
+    bins, samples = axis_samples(c1, c2, length, count, *how, first=True)
     every = []
     for found in bins:
         taps = [of_sample for _, _, of_sample in found]

@@ -6,9 +6,10 @@ import numpy as np
 
 
 @np.errstate(over="ignore")  # the far samples of a huge region are infinitely far
-def axis_samples(c1, c2, length, count, spatial_scale, sampling_ratio, aligned, F):
+def axis_samples(c1, c2, length, count, spatial_scale, sampling_ratio, aligned, F, *, first=False):
     """The bins of one region along one axis: of each the samples that count, as (which, how many
-    in one place, taps), and of how many in all.
+    in one place, taps), and of how many in all. Those in one place move as their mean does, or as
+    the `first` of them.
     """
     s, offset = F(spatial_scale), F(0.5 if aligned else 0)
     start = F(c1) * s - offset
@@ -25,7 +26,8 @@ def axis_samples(c1, c2, length, count, spatial_scale, sampling_ratio, aligned, 
     for p in range(count):
         found = []
         for i, times in inside(lambda i, p=p: position(p, i), samples, length):
-            t = (p + (i + times / 2) / samples) / count  # their mean, from end to end of the region
+            middle = i + (1 if first else times) / 2
+            t = (p + middle / samples) / count  # from end to end of the region
             taps = [
                 (pixel, weight, moves * (s - reach * t), moves * reach * t)
                 for pixel, weight, moves in two_pixels(position(p, i), length, F)
