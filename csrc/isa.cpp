@@ -74,11 +74,17 @@ bool runs_here() {
 }
 
 TapKernels tap_kernels(DType);
+PointKernels point_kernels(DType);
 SampleKernels sample_kernels(DType);
 
 extern const Isa kIsa;
-const Isa kIsa{ROIPOOL_TEXT(ROIPOOL_ISA), runs_here,   max_kernels,
-               scatter_max_kernel,        tap_kernels, sample_kernels};
+const Isa kIsa{ROIPOOL_TEXT(ROIPOOL_ISA),
+               runs_here,
+               max_kernels,
+               scatter_max_kernel,
+               tap_kernels,
+               point_kernels,
+               sample_kernels};
 
 }  // namespace ROIPOOL_ISA
 }  // namespace roipool

@@ -9,6 +9,7 @@
 namespace roipool {
 
 struct TapKernels;     // taps.h
+struct PointKernels;   // points.h
 struct SampleKernels;  // samples.h
 
 // One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
@@ -19,6 +20,7 @@ struct Isa {
   MaxKernels (*max)(DType, bool argmax, bool wide);
   ScatterMax (*scatter_max)(DType, bool wide);  // null for integers
   TapKernels (*taps)(DType);                    // of the floating dtypes
+  PointKernels (*points)(DType);                // of those
   SampleKernels (*samples)(DType);              // of those too
 };
 

@@ -15,6 +15,10 @@ either = pytest.mark.parametrize("member", EACH_MEMBER, ids=str)
 each_float = pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 
 
+def is_ragged(member):
+    return ("sampling_ratio", 0) in member.options and "rotated" in member.name
+
+
 def skip_unknown(door, member, dtype="float32"):
     if dtype not in door.dtypes:
         pytest.skip(f"no {dtype} in {door.name}")
@@ -22,7 +26,7 @@ def skip_unknown(door, member, dtype="float32"):
         pytest.skip("one variant of each, of other types and where all is compiled")
     if dtype != "float32" and door.compiles:
         pytest.skip("each type would be compiled")
-    if not door.looks and ("sampling_ratio", 0) in member.options and "rotated" in member.name:
+    if not door.looks and is_ragged(member):
         pytest.skip("an adaptive grid that does not separate has no size before it is known")
     if not door.writes and door.library == "dask" and dtype != "float32":
         pytest.skip("chunks are NumPy's")
@@ -71,6 +75,8 @@ def test_for_rois(door, member, dtype):
     skip_unknown(door, member, dtype)
     if not member.moves:
         pytest.skip("values do not move with regions")
+    if door.compiles and is_ragged(member):
+        pytest.skip("JAX traces what it differentiates")
     case = example(member, dtype)
     given = door.array(case.grad), door.array(case.data), door.rois(case.rois), SCALE
     argmax = winners(door, member, case)
@@ -84,6 +90,8 @@ def test_as_the_library_records_them(door, member, dtype):
     skip_unknown(door, member, dtype)
     if not door.records:
         pytest.skip(f"{door.name} takes no derivatives")
+    if door.compiles and is_ragged(member):
+        pytest.skip("JAX traces what it differentiates")
     case = example(member, dtype)
     arrays = door.array(case.data), door.array(case.rois), door.array(case.grad)
     of_data, of_rois = door.numpy(door.gradients(partial(_pool, member), *arrays))
@@ -201,6 +209,15 @@ def test_other_channels_than_bins_need(door):
             data, rois = np.zeros((1, 7, 4, 4), np.float32), np.zeros((1, 5), np.float32)
             with pytest.raises(ValueError, match=r"^data has 7 channels; .* a multiple of 6"):
                 pooled(door, member, data, rois, (2, 3))
+
+
+def test_adaptive_grids_that_are_traced_or_too_large_are_refused(door):
+    data = door.array(np.zeros((1, 1, 8, 8), np.float32))
+    for side, said in ((2, "a traced or differentiated call"), (1e5, "has 50000 pixels along")):
+        if (side == 2) == (not door.looks):
+            rows = door.rois(np.array([[0, 2, 2, side, side, 0.1]], np.float32))
+            with pytest.raises(ValueError, match=rf"^sampling_ratio is 0; ?.*{said}|{said}"):
+                door.numpy(door.call(roipool.roi_align_rotated, data, rows, 2))
 
 
 def test_sizes_below_zero(door):

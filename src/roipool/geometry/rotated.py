@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 from roipool.geometry.regions import Array, Axis, Maps, along, clip, float_type, quotient, scaled
 from roipool.geometry.taps import Points, PointSlopes, ranges_of
 
+MOST_SAMPLES = 2**10  # along an axis of a bin
+
 
 def rotated_points(
     xp: Any,
@@ -110,6 +112,12 @@ def _side(
     else:
         samples = xp.ceil(bin_size)
         most = int(xp.max(samples)) if samples.shape[0] else 0
+        if most > MOST_SAMPLES:
+            raise ValueError(
+                f"sampling_ratio is 0, and a region has {most} pixels along an axis of a bin; "
+                f"expected at most {MOST_SAMPLES}: give a sampling_ratio, or clip the regions to "
+                "the image"
+            )
     part = xp.arange(count, dtype=size.dtype)[:, None]
     sample = xp.arange(most, dtype=size.dtype)[None, :]
     of_bin = along(bin_size, 2)
@@ -175,8 +183,18 @@ def _read(xp: Any, sides: tuple[Side, Side], angle: Array, image: Array, turn: i
     )
     # By the centre's x and y, the width, the height and the angle.
     zero = xp.zeros_like(down)
-    y_moves = [zero, y.axis.scale + 0 * y.reach, -sin * x.share * x.reach, cos * y.share * y.reach]
-    x_moves = [x.axis.scale + 0 * x.reach, zero, cos * x.share * x.reach, sin * y.share * y.reach]
+    y_moves = [
+        zero,
+        along(y.axis.scale, 4) + 0 * y.reach,
+        -sin * x.share * x.reach,
+        cos * y.share * y.reach,
+    ]
+    x_moves = [
+        along(x.axis.scale, 4) + 0 * x.reach,
+        zero,
+        cos * x.share * x.reach,
+        sin * y.share * y.reach,
+    ]
     y_moves.append(-turn * across)
     x_moves.append(turn * down)
     read = _Read([], [], [], [])

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from roipool.doors.jax.lax_taps import NOWHERE, Walks, prepared
-from roipool.doors.jax.lax_walks import as_bins, table, untabled
+from roipool.doors.jax.lax_taps import Walks, prepared
+from roipool.doors.jax.lax_walks import NOWHERE, as_bins, table, untabled
 
 PAIRS = list(itertools.product((0, 1), repeat=2))  # of a tap along y and one along x
 

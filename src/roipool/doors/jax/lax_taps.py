@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from roipool.doors.jax.lax_walks import (
-    COUNTED,
+    NOWHERE,
     Chunks,
     as_bins,
     in_chunks,
@@ -23,8 +23,6 @@ from roipool.doors.jax.lax_walks import (
     table,
     untabled,
 )
-
-NOWHERE = COUNTED - 1  # an index that no array has
 
 
 class Walks(NamedTuple):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array, core, lax
 
 COUNTED = 2**31  # by the int32 that indices are
+NOWHERE = COUNTED - 1  # an index that no array has
 
 
 class Chunks(NamedTuple):
@@ -98,6 +99,14 @@ def in_table(image: Array, shapes: Sequence[Sequence[int]]) -> tuple[Array, Arra
         stride = jnp.where(behind, width, stride)
         first, begin = first + images, begin + images * height * width
     return base, stride
+
+
+def heights(image: Array, shapes: Sequence[Sequence[int]]) -> Array:
+    """That of the image of each region."""
+    height, first = jnp.full_like(image, shapes[0][2]), shapes[0][0]
+    for images, _, other, _ in shapes[1:]:
+        height, first = jnp.where(image >= first, other, height), first + images
+    return height
 
 
 def refuse_more_than_counted(name: str, shapes: Sequence[Sequence[int]], pixels: Any) -> None:

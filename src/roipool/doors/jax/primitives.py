@@ -21,7 +21,7 @@ from jax.sharding import PartitionSpec, SingleDeviceSharding
 
 from roipool import _core
 from roipool.descriptions import shapes
-from roipool.doors.jax import lax_max, lax_samples, lax_taps
+from roipool.doors.jax import lax_max, lax_points, lax_samples, lax_taps
 from roipool.kernels import DATA, KERNELS, Kernel
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -30,6 +30,7 @@ PRIMITIVES: dict[str, Primitive] = {}
 IN_LAX: dict[str, Callable[..., Any]] = {
     **lax_max.KERNELS,
     **lax_taps.KERNELS,
+    **lax_points.KERNELS,
     **lax_samples.KERNELS,
 }
 

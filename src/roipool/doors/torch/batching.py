@@ -37,8 +37,8 @@ class _Examples:
 
     Attributes:
         own: The letters of which each has its own. Images that all share stay as they are, and so
-            do the indices of them; regions are repeated, and with them the taps, each of which is
-            one region's.
+            do the indices of them; regions are repeated, and with them what they list, each entry
+            of which is one region's.
     """
 
     def __init__(self, form: Form, count: int, dims: Sequence[Any], values: Sequence[Any]) -> None:
@@ -47,7 +47,8 @@ class _Examples:
         self.lengths: dict[str, int] = {}  # of the results, by letter
         self.values = dict(zip(form.names, values, strict=True))
         self.dims = {arg.name: dim for arg, dim in zip(form.inputs, dims, strict=True)}
-        self.own = {"K", "Y", "X", "S", *(arg.axes[0] for arg in form.results)}
+        listed = {arg.along for arg in form.inputs} - {"", "N"}
+        self.own = {"K", *listed, *(arg.axes[0] for arg in form.results)}
         for arg in form.inputs:
             if any(dim is not None for dim in each(self.dims[arg.name])):
                 self.own.add(arg.axes[0])
