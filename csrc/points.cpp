@@ -14,7 +14,8 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kChannels = 16;        // of a region or an image, done in one task
+constexpr int64_t kChannels = 16;        // of a region, read in one task
+constexpr int64_t kPlanes = 2;           // of an image, summed in one task
 constexpr double kReadsPerThread = 3e4;  // fewer are done sooner alone
 
 class PointCall {
@@ -60,16 +61,17 @@ class PointCall {
 
   void add() const {
     const RegionsByImage by_image(image_, regions_, maps_.images());
-    const int64_t groups = ceil_div(channels_, kChannels);
+    const int64_t groups = ceil_div(channels_, kPlanes);
     int64_t most = 0;
     for (const MapArray& array : maps_.arrays()) most = std::max(most, array.plane());
-    const int64_t bytes = bytes_of(most * kChannels, dtype_ == DType::float64 ? 8 : 4);
+    const int64_t bytes = bytes_of(most * kPlanes, dtype_ == DType::float64 ? 8 : 4);
     const Workspace memory(bytes_of(bytes, threads_));
     parallel_for(threads_, maps_.images() * groups, [&](int64_t task, int worker) {
-      const int64_t image = task / groups, channel = task % groups * kChannels;
+      const int64_t image = task / groups, channel = task % groups * kPlanes;
       void* const sums = memory.at(worker * bytes);
       std::memset(sums, 0, std::size_t(bytes));
       PointOperands some = operands(image, 0, channel);
+      some.channels = std::min(kPlanes, channels_ - channel);
       for (int64_t i = 0; i < by_image.count(image); ++i) {
         const int64_t k = by_image.list(image)[i];
         some.pooled = operands(image, k, channel).pooled;

@@ -10,6 +10,7 @@ from torch.func import vmap
 
 from cases import assert_same_bits
 from point_cases import KERNELS, Case
+from roipool.doors import torch as _door  # noqa: F401  registers them
 
 SMALL = {"channels": 2, "pooled": (2, 1), "count": 4, "most": 4}
 ONE, SEVERAL = ((2, 4, 5),), ((1, 4, 5), (2, 3, 4))

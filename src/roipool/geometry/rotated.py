@@ -183,20 +183,10 @@ def _read(xp: Any, sides: tuple[Side, Side], angle: Array, image: Array, turn: i
     )
     # By the centre's x and y, the width, the height and the angle.
     zero = xp.zeros_like(down)
-    y_moves = [
-        zero,
-        along(y.axis.scale, 4) + 0 * y.reach,
-        -sin * x.share * x.reach,
-        cos * y.share * y.reach,
-    ]
-    x_moves = [
-        along(x.axis.scale, 4) + 0 * x.reach,
-        zero,
-        cos * x.share * x.reach,
-        sin * y.share * y.reach,
-    ]
-    y_moves.append(-turn * across)
-    x_moves.append(turn * down)
+    across_by, down_by = x.share * x.reach, y.share * y.reach
+    by_center_x, by_center_y = (along(s.axis.scale, 4) + 0 * s.reach for s in (x, y))
+    y_moves = [zero, by_center_y, -sin * across_by, cos * down_by, -turn * across]
+    x_moves = [by_center_x, zero, cos * across_by, sin * down_by, turn * down]
     read = _Read([], [], [], [])
     for row in (0, 1):
         for column in (0, 1):
