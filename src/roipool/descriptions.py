@@ -113,6 +113,8 @@ class Operator(NamedTuple):
         options: Beside the pooled size and the scales.
         rows: What a region is.
         moves: The columns of rows that a weight of the structure moves with, by its name.
+        curved: Whether the slopes of weights move with regions too, so that these have second
+            derivatives by themselves.
         position_sensitive: Whether each bin reads channels of its own: see planes.py. A structure
             has a region of one bin in the place of each bin.
         fill: The option that says the value of a bin without taps, which otherwise is 0.
@@ -130,6 +132,7 @@ class Operator(NamedTuple):
     options: tuple[Option, ...] = ()
     rows: Rows = CORNERS
     moves: Mapping[str, tuple[int, ...]] = {}
+    curved: bool = False
     position_sensitive: bool = False
     fill: str = ""
     onnx: OnnxNode | None = None

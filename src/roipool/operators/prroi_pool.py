@@ -20,7 +20,14 @@ def _taps(*given: Any, traced: bool = False) -> tuple[geometry.Taps, geometry.Sl
 
 
 PRROI_POOL = described(
-    Operator("prroi_pool", kernel="taps_read", structure=_taps, dtypes=checks.FLOATS, moves=ENDS)
+    Operator(
+        "prroi_pool",
+        kernel="taps_read",
+        structure=_taps,
+        dtypes=checks.FLOATS,
+        moves=ENDS,
+        curved=True,
+    )
 )
 
 

@@ -55,6 +55,7 @@ ROI_ALIGN_ROTATED = described(
         ),
         rows=TURNED,
         moves={"weight": (1, 2, 3, 4, 5)},
+        curved=True,
     )
 )
 

@@ -12,7 +12,13 @@ from roipool import checks, geometry, native, planes
 from roipool.descriptions import Call, Operator
 from roipool.doors.jax import batching, derivatives  # noqa: F401  registers rules
 from roipool.doors.jax.primitives import bind
-from roipool.doors.jax.regions import as_rows, can_be_looked_at, moving, structure
+from roipool.doors.jax.regions import (
+    as_rows,
+    can_be_looked_at,
+    moves_of,
+    moving,
+    structure,
+)
 from roipool.kernels import KERNELS
 
 Shape = tuple[int, ...]
@@ -96,7 +102,7 @@ def backward_rois(
     if isinstance(rows, np.ndarray):
         native.structure(operator, rows, sizes, dtype.name, call)  # refuses what is no region
         rows = jnp.asarray(rows, F)
-    kernel, moves = operator.weigh, tuple(operator.moves.items())
+    kernel, moves = operator.weigh, moves_of(operator)
 
     def weights(rows: Array) -> Any:
         found = moving(operator.structure, moves, sizes, dtype, call, rows)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,23 @@ from roipool.descriptions import Call, Operator, Rows
 from roipool.kernels import Kernel
 
 Text = Callable[..., tuple[Any, Any]]  # an operator's `structure`
-Moves = tuple[tuple[str, tuple[int, ...]], ...]  # the columns that weights move with
+
+
+class Moves(NamedTuple):
+    """How weights move: hashable, as what a program is compiled for.
+
+    Attributes:
+        columns: Of rows, by each weight's name.
+        curved: Whether slopes move too.
+    """
+
+    columns: tuple[tuple[str, tuple[int, ...]], ...]
+    curved: bool
+
+
+def moves_of(operator: Operator) -> Moves:
+    """Those of its structure."""
+    return Moves(tuple(operator.moves.items()), operator.curved)
 
 
 def as_rows(regions: Any, images: int, kind: Rows) -> Any:
@@ -58,7 +74,7 @@ def structure(
     if isinstance(rows, np.ndarray):
         found, _ = native.structure(operator, rows, maps, checks.dtype_name(dtype), call)
         return _in_few_sizes(operator.forward, found._asdict())
-    return moving(operator.structure, tuple(operator.moves.items()), maps, dtype, call, rows)
+    return moving(operator.structure, moves_of(operator), maps, dtype, call, rows)
 
 
 def _in_few_sizes(kernel: Kernel, found: dict[str, Any]) -> dict[str, Any]:
@@ -86,9 +102,12 @@ def _(
     text: Text, moves: Moves, maps: geometry.Maps, dtype: np.dtype[Any], call: Call, *given: Any
 ) -> Any:
     def moved(rows: Array) -> dict[str, Any]:
-        found, slopes = _of_any(text, maps, dtype, call, lax.stop_gradient(rows))
+        still = lax.stop_gradient(rows)
+        found, slopes = _of_any(text, maps, dtype, call, still)
+        if moves.curved:
+            _, slopes = _of_any(text, maps, dtype, call, rows)
         steps = _steps(rows)
-        for (name, columns), slope in zip(moves, slopes or (), strict=bool(moves)):
+        for (name, columns), slope in zip(moves.columns, slopes or (), strict=bool(moves.columns)):
             found[name] = found[name] + _sums(slope, steps[:, jnp.asarray(columns)])
         return found
 

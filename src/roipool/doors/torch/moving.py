@@ -23,6 +23,8 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
     Where values cannot be looked at, there are as many taps as there can be.
     """
     operator = _operator(form)
+    if operator.curved:
+        return _of_text(form, known)
     name = f"{operator.name}_structure"
     fixed, call = known["rois"].detach(), call_of(form, known)
     static = {
@@ -31,7 +33,7 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
         "pooled_size": call.pooled_size,
         "spatial_scale": [side for pair in call.scales for side in pair],
         "dtype": features_of(known).dtype,
-        "traced": torch.compiler.is_compiling() or detect_fake_mode([fixed]) is not None,
+        "traced": _is_traced(fixed),
     }
     results = called(name, known | static)
     moved = weights(operator)
@@ -45,6 +47,45 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
         still = (of_regions(slope, len(fixed)) * step[:, None]).sum(2).flatten()
         found[arg.name] = found[arg.name] + still
     return found, slopes
+
+
+class _Tensors:
+    """PyTorch's namespace, in which a cast keeps derivatives."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    @staticmethod
+    def asarray(values: Any, dtype: torch.dtype | None = None) -> Tensor:
+        if not isinstance(values, Tensor):
+            return torch.asarray(values, dtype=dtype)
+        return values if dtype is None else values.to(dtype)
+
+
+_TENSORS = _Tensors()
+
+
+def _of_text(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
+    """The same by the array text, whose derivatives have derivatives: of slopes that move too."""
+    operator, call, rois = _operator(form), call_of(form, known), known["rois"]
+    maps, traced = geometry.maps_of(shapes_of(known), call.scales), _is_traced(rois)
+    dtype = features_of(known).dtype
+    found, slopes = operator.structure(
+        _TENSORS, rois, maps, call.pooled_size, dtype, *call.more, traced=traced
+    )
+    return found._asdict(), list(slopes)
+
+
+def _is_traced(rois: Tensor) -> bool:
+    """Whether values cannot be looked at."""
+    if torch.compiler.is_compiling() or detect_fake_mode([rois]) is not None:
+        return True
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(rois):
+        if functorch.is_batchedtensor(rois):
+            return True
+        rois = functorch.get_unwrapped(rois)
+    return False
 
 
 def _operator(form: Form) -> Operator:
