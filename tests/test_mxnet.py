@@ -132,7 +132,7 @@ def test_the_door(beside_mxnet):
 
 def test_the_text_of_all_doors(beside_mxnet):
     """At MXNet's door."""
-    files = [f"tests/test_doors{part}.py" for part in ("", "_gradients", "_errors")]
+    files = [f"tests/test_doors{part}.py" for part in ("", "_gradients", "_errors", "_family")]
     output = beside_mxnet("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "mxnet", *files)
     passed = re.search(r"(\d+) passed", output)
     assert passed, output
