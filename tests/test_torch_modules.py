@@ -84,3 +84,21 @@ def test_multi_scale_refuses_when_made():
         nn.MultiScale("roi_align", 2, [1 / 2], ratio=2)
     with pytest.raises(TypeError):
         nn.MultiScale("crop_and_resize", 2, [1 / 2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_multi_scale_has_gradients_for_maps_and_regions(dtype):
+    pool = nn.MultiScale("roi_align", (3, 2), **PYRAMID, sampling_ratio=2)
+    maps, rois = [each.clone().requires_grad_() for each in MAPS], ROIS.to(dtype).requires_grad_()
+    values = pool(maps, rois)
+    levels = [1, 0, 2]  # by squares of 40 pixels on the second
+    each = [
+        roipool.roi_align(
+            maps[level], rois[k : k + 1], (3, 2), pool.scales[level], sampling_ratio=2
+        )
+        for k, level in enumerate(levels)
+    ]
+    expected, weights = torch.cat(each), torch.randn_like(values)
+    inputs = [*maps, rois]
+    found = torch.autograd.grad(values, inputs, weights)
+    torch.testing.assert_close(found, torch.autograd.grad(expected, inputs, weights))

@@ -85,6 +85,8 @@ def _levels(
     from roipool import geometry  # a door has: importing roipool need not
 
     F = xp.float64 if rows.dtype == xp.float64 else xp.float32
+    if hasattr(rows, "detach"):  # no level moves with a region, and PyTorch warns of such a cast
+        rows = rows.detach()
     rows = xp.asarray(rows, dtype=F)
     if kind is TURNED:
         area = rows[:, 3] * rows[:, 4]
