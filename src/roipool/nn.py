@@ -171,8 +171,8 @@ class RoIAlignRotated(_Pooling):
         >>> pool = RoIAlignRotated(2, clockwise=True)
         >>> maps = torch.arange(25.0).reshape(1, 1, 5, 5)
         >>> pool(maps, torch.tensor([[0, 2.5, 2.5, 2, 2, torch.pi / 2]])).round(decimals=3)
-        tensor([[[[15., 10.],
-                  [14.,  9.]]]])
+        tensor([[[[10., 15.],
+                  [ 9., 14.]]]])
     """
 
     operator = "roi_align_rotated"
