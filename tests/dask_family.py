@@ -37,6 +37,12 @@ def crops(rng, dtype=np.float32):
     return rows.astype(dtype)
 
 
+def turned(rng, dtype=np.float32):
+    centres = rng.uniform(-2, 14, (20, 2))
+    rest = rng.uniform(0, 12, (20, 2)), rng.uniform(-4, 4, (20, 1))
+    return np.concatenate([rng.integers(-1, SHAPE[0], (20, 1)), centres, *rest], 1).astype(dtype)
+
+
 @dataclass(frozen=True)
 class Member:
     """An operator with options, called by what doors have; and a way to make its regions."""
@@ -74,7 +80,9 @@ def _crop(method, value, tensorflow=False):
 
 
 def _of_ratio(name, ratio, **more):
-    return Member(name, (("sampling_ratio", ratio), *more.items()))
+    given = tuple(more.items())
+    rows = turned if name == "roi_align_rotated" else boxes
+    return Member(name, (("sampling_ratio", ratio), *given), rows)
 
 
 FILLED, PLACED, ALIGNED = (
@@ -82,13 +90,18 @@ FILLED, PLACED, ALIGNED = (
     Member("ps_roi_pool", (("convention", "rfcn"),)),
     _of_ratio("ps_roi_align", 2),
 )
-ONE_EACH = [FILLED, PLACED, ALIGNED]
+LARGEST = _of_ratio("roi_align_max", 0, aligned=True)
+TURNED = _of_ratio("roi_align_rotated", 2, aligned=False, clockwise=True)
+ONE_EACH = [FILLED, PLACED, ALIGNED, LARGEST, TURNED]
 OTHERS = [
     Member("roi_pool_avg"),
     Member("prroi_pool"),
     _crop("nearest", nan, True),
     Member("ps_roi_pool", (("convention", "torchvision"),)),
     _of_ratio("ps_roi_align", 0),
+    _of_ratio("roi_align_max", 2, aligned=False),
+    _of_ratio("roi_align_onnx_max", 0, aligned=True),
+    _of_ratio("roi_align_rotated", 0, aligned=True, clockwise=False),
 ]
 
 
