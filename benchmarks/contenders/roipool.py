@@ -21,7 +21,9 @@ def of(case: Case, suffix: str = ""):
 
 def finds(case: Case) -> bool:
     """Whether it finds positions, which its gradient reads."""
-    return "return_argmax" in inspect.signature(of(case)).parameters
+    backward = getattr(roipool, f"{of(case).__name__}_backward")
+    argmax = inspect.signature(backward).parameters.get("argmax")
+    return argmax is not None and argmax.default is inspect.Parameter.empty
 
 
 def several(case: Case, arrays: list):
