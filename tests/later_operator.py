@@ -22,7 +22,15 @@ def centre():
     options = (Option("aligned", "bool", bool),)
     try:
         yield described(
-            Operator("centre", "taps_read", _taps, known.dtypes, options=options, onnx=node)
+            Operator(
+                "centre",
+                "taps_read",
+                _taps,
+                known.dtypes,
+                options=options,
+                moves=known.moves,
+                onnx=node,
+            )
         )
     finally:
         del OPERATORS["centre"]

@@ -141,7 +141,7 @@ def test_an_operator_that_comes_later(make, centre):  # noqa: F811
     assert_close(
         numbers(back, make), roipool.roi_align_backward(grad, rois, data.shape, 0.7, **how)
     )
-    moved = door.backward_rois(centre, g, x, r, call)
+    moved = door.backward_rois(centre, g, x, r, call, {})
     assert_close(
         numbers(moved, make), roipool.roi_align_backward_rois(grad, data, rois, 0.7, **how)
     )

@@ -39,7 +39,9 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
     moved = weights(operator)
     found = dict(zip((arg.name for arg in FORMS[name].results), results, strict=False))
     slopes = list(results[-len(moved) :])
-    image = of_regions(found["image"], len(fixed))[:, :1]
+    image = found["image"][:, None]
+    if operator.position_sensitive:  # of a region each bin has one
+        image = of_regions(image, len(fixed))[:, 0]
     for arg, slope in zip(moved, slopes, strict=True):
         ends = known["rois"][:, operator.moves[arg.name]].to(slope.dtype)
         step = torch.where(image >= 0, ends - ends.detach(), 0)  # of padding perhaps NaN
