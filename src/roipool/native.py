@@ -4,6 +4,7 @@ What a row becomes is geometry's alone to say; what is neither region nor paddin
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,8 @@ def gradient_of_rois(
 
 def over_regions(values: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     """The sum of each region's values, of which every tap of a structure has one."""
-    first, last = (0,) * (ranges.ndim - 2), (-1,) * (ranges.ndim - 2)
-    begin, end = ranges[(slice(None), *first, 0)], ranges[(slice(None), *last, 1)]
+    ends = ranges.reshape(len(ranges), prod(ranges.shape[1:-1]), 2)
+    begin, end = ends[:, 0, 0], ends[:, -1, 1]
     total = np.zeros((len(ranges), *values.shape[1:]), values.dtype)
     some = begin < end  # where the next sum begins, each ends
     if some.any():
