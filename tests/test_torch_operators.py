@@ -65,8 +65,15 @@ def structure(operator):
     return {k: v.requires_grad_(v.is_floating_point()) for k, v in found.items()}
 
 
+def is_looked_at(name):
+    """Several arrays of maps are one way for all operators: those of two stand for them."""
+    operator = FORMS[name].operator
+    one = not name.endswith(".several")
+    return one or operator is None or operator.name in ("roi_pool", "roi_align")
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-@pytest.mark.parametrize("name", list(FORMS))
+@pytest.mark.parametrize("name", [name for name in FORMS if is_looked_at(name)])
 def test_operators_keep_the_rules_of_the_dispatcher(name):
     form = FORMS[name]
     operator = form.operator or OPERATORS[OF_KERNELS[name.partition("_")[0]]]
