@@ -15,8 +15,8 @@ struct SampleAdder {
   static constexpr int64_t kFewSamples = 2 * n;
   const SampleList<Sum> y, x;
   const int64_t down, across;
-  const TapPooled pooled;  // of the region
-  const Winners winners;
+  const SumPooled pooled;  // of the region
+  const int32_t* const winners;
 
   bool few() const {
     int64_t most_y = 0, most_x = 0;
@@ -106,7 +106,7 @@ struct SampleAdder {
   void pack(int channel, int left, int64_t to, Vec<Sum>* values, Vec<Key>* numbers) const {
     const int there = left < n ? left : n;
     const int64_t bins = down * across;
-    TapPooled from = pooled;
+    SumPooled from = pooled;
     from.first = static_cast<typename D::Bits*>(pooled.first) + channel * pooled.steps.channel;
     pack_pooled<D>(from, 0, there, bins, values + to);
     const int32_t* const first = winners + channel * bins;
@@ -117,19 +117,20 @@ struct SampleAdder {
 };
 
 template <class Sum>
-int64_t add_samples_bytes(int64_t taps, int64_t down, int64_t across) {
-  return 4 * down * across * kBlockBytes + sample_lists_bytes<Sum>(taps, down + across);
+int64_t add_samples_bytes(const ListSizes& most) {
+  return 4 * most.bins() * kBlockBytes + sample_lists_bytes<Sum>(most);
 }
 
 template <class D, class G>
-bool add_samples(const TapBlock& block, const TapRegions& regions, const TapPooled& pooled,
-                 Winners winners, void* memory) {
+void add_samples(const SumBlock& block, const SumRegions& regions, const SumPooled& pooled,
+                 void* memory) {
   using Sum = typename D::Sum;
   constexpr int n = kLanes<Sum>;
   const ExactFloats exact;
+  const Samples& samples = samples_of(regions);
   const Box& box = block.box;
-  const TapLines<Sum> lines(box);
-  const int64_t plane = tap_pixels(box) * n;
+  const PackedLines<Sum> lines(box);
+  const int64_t plane = packed_pixels(box) * n;
   const int blocks = (block.channels + n - 1) / n;
   Sum* const sums = static_cast<Sum*>(block.pixels);
   __builtin_memset(sums, 0, std::size_t(blocks * plane) * sizeof(Sum));
@@ -138,23 +139,23 @@ bool add_samples(const TapBlock& block, const TapRegions& regions, const TapPool
     next = next_inside(regions, i + 1, box);
     ask_for_pooled<D>(pooled, regions, next, block.channels);
     const int64_t k = regions.list[i];
-    TapScratch<D> scratch{static_cast<char*>(memory)};
-    auto* const values = scratch.template take<Vec<Sum>>(4 * regions.bins());
-    TapPooled of_region = pooled;
+    Scratch scratch{static_cast<char*>(memory)};
+    auto* const values = scratch.take<Vec<Sum>>(4 * samples.bins());
+    SumPooled of_region = pooled;
     of_region.first = static_cast<typename D::Bits*>(pooled.first) + k * pooled.region;
-    const SampleAdder<D, G> adder{{scratch, regions.y, k, lines.y},
-                                  {scratch, regions.x, k, lines.x},
-                                  regions.y.count,
-                                  regions.x.count,
+    const SampleAdder<D, G> adder{{scratch, samples.y, k, lines.y},
+                                  {scratch, samples.x, k, lines.x},
+                                  samples.y.count,
+                                  samples.x.count,
                                   of_region,
-                                  winners + k * pooled.region};
+                                  samples.winners_of(k, pooled)};
     if (adder.few())
       known &= adder.add_in_blocks(block.channels, values, sums, plane);
     else
       for (int64_t c = 0; c < block.channels; ++c)
         known &= adder.add_channel(c, sums + c / n * plane + c % n);
   }
-  return known;
+  samples.tell(known);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

@@ -23,10 +23,10 @@ struct SamplesToCompare {
   const TapList<Sum> x;
   const TapRows rows;
 
-  SamplesToCompare(TapScratch<D>& scratch, const TapRegions& regions, int64_t k,
-                   const TapLine y_line, const TapLine x_line)
-      : y_axis(scratch, regions.y, k, true),
-        x_axis(scratch, regions.x, k),
+  SamplesToCompare(Scratch& scratch, const Taps& taps, int64_t k, const PixelLine y_line,
+                   const PixelLine x_line)
+      : y_axis(scratch, taps.y, k, true),
+        x_axis(scratch, taps.x, k),
         y(scratch, y_axis.taps, 0, y_line, false),
         x(scratch, x_axis.taps, 0, x_line, Padded),
         rows(scratch, y, y_axis.count, y_axis.count) {}

@@ -73,7 +73,7 @@ bool runs_here() {
 #endif
 }
 
-TapKernels tap_kernels(DType);
+SumKernels tap_kernels(DType);
 PointKernels point_kernels(DType);
 SampleKernels sample_kernels(DType);
 

@@ -8,9 +8,9 @@
 
 namespace roipool {
 
-struct TapKernels;     // taps.h
 struct PointKernels;   // points.h
 struct SampleKernels;  // samples.h
+struct SumKernels;     // sums.h
 
 // One instruction set's kernels. `wide` asks for an int64 argmax. With argmax, values narrower
 // than a position are widened to its lanes, so blocks hold fewer channels.
@@ -19,9 +19,9 @@ struct Isa {
   bool (*runs_here)();
   MaxKernels (*max)(DType, bool argmax, bool wide);
   ScatterMax (*scatter_max)(DType, bool wide);  // null for integers
-  TapKernels (*taps)(DType);                    // of the floating dtypes
-  PointKernels (*points)(DType);                // of those
-  SampleKernels (*samples)(DType);              // of those too
+  SumKernels (*taps)(DType);                    // these of the floating dtypes
+  PointKernels (*points)(DType);
+  SampleKernels (*samples)(DType);
 };
 
 std::vector<const Isa*> isas_here();  // those built in that this machine runs, best last

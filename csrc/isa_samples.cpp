@@ -1,6 +1,7 @@
 // Compiled once per instruction set (CMakeLists.txt): the kernels of samples.
 #include "add_samples.h"
 #include "max_samples.h"
+#include "put_sums.h"
 #include "read_samples.h"
 #include "weigh_samples.h"
 
@@ -9,10 +10,13 @@ namespace roipool::ROIPOOL_ISA {
 template <class D, class G>
 SampleKernels sample_kernels_of() {
   using Sum = typename D::Sum;
-  return {max_samples<D>,         max_map_samples<D>,
-          read_samples<D, G>,     add_samples<D, G>,
-          weigh_samples<D, G>,    sample_lists_bytes<Sum>,
-          add_samples_bytes<Sum>, SampleRegionsReducer<D, PackedPixels<D>>::bytes};
+  SumKernels max = packing_kernels<D>(), add = max;
+  max.read = max_samples<D>;
+  max.read_map = max_map_samples<D>;
+  max.scratch_bytes = SampleRegionsReducer<D, PackedPixels<D>>::bytes;
+  add.add = add_samples<D, G>;
+  add.scratch_bytes = add_samples_bytes<Sum>;
+  return {max, add, read_samples<D, G>, weigh_samples<D, G>, sample_lists_bytes<Sum>};
 }
 
 SampleKernels sample_kernels(DType dtype) {

@@ -6,12 +6,12 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// One lane per channel. Key may be wider than the dtype's bits. So many elements ahead of what is
-// read it asks for what comes.
-template <class D, class Key, int64_t Ahead = 4 * kLanes<Key>>
+// One lane per channel, a vector for each so many that a pixel has. Key may be wider than the
+// dtype's bits. So many elements ahead of what is read it asks for what comes.
+template <class D, class Key, int64_t Ahead = 4 * kLanes<Key>, int Vectors = 1>
 struct Packer {
   using Bits = typename D::Bits;
-  static constexpr int n = kLanes<Key>;
+  static constexpr int n = kLanes<Key>, kPixel = n * Vectors;
   static constexpr int64_t kSquares = 4;  // read together
   using Narrow = Vec<Bits, n>;
 
@@ -63,9 +63,9 @@ struct Packer {
         __builtin_prefetch(from + i * n + Ahead);
       }
     }
-    for (int64_t i = 0; i < squares; ++i, out += n * n) {
+    for (int64_t i = 0; i < squares; ++i, out += n * kPixel) {
       transpose<Key>([&](int c) { return widen(strip[c][i]); },
-                     [&](int x, Vec<Key> pixel) { store(out + x * n, pixel); });
+                     [&](int x, Vec<Key> pixel) { store(out + x * kPixel, pixel); });
     }
   }
 
@@ -73,14 +73,14 @@ struct Packer {
   void pack_few(const Bits* row, int64_t pixels, Key* out) {
     const Bits* const furthest = strides.channel > 0 ? channel(row, n) : row;
     if (furthest + n > end) {
-      for (int64_t x = 0; x < pixels; ++x) pack_pixel(row + x, out + x * n);
+      for (int64_t x = 0; x < pixels; ++x) pack_pixel(row + x, out + x * kPixel);
       return;
     }
     Narrow strip[n];
     for (int c = 0; c < n; ++c) strip[c] = encode(load<Bits, n>(channel(row, c)));
     transpose<Key>([&](int c) { return widen(strip[c]); },
                    [&](int x, Vec<Key> pixel) {
-                     if (x < pixels) store(out + x * n, pixel);
+                     if (x < pixels) store(out + x * kPixel, pixel);
                    });
   }
 
@@ -96,7 +96,7 @@ struct Packer {
     for (int64_t x = 0; x < pixels;) {
       if (pixels - x < n) x = pixels - n;
       const int64_t squares = pixels - x < kSquares * n ? (pixels - x) / n : kSquares;
-      pack_squares(row + x, squares, out + x * n);
+      pack_squares(row + x, squares, out + x * kPixel);
       x += squares * n;
     }
   }
@@ -105,12 +105,12 @@ struct Packer {
   void pack_channels_last(const Bits* row, Key* out) {
     for (int64_t x = 0; x < width; ++x) {
       Narrow bits = load<Bits, n>(row + x * strides.column);
-      store(out + x * n, widen(encode(bits)));
+      store(out + x * kPixel, widen(encode(bits)));
     }
   }
 
   void pack_strided(const Bits* row, Key* out) {
-    for (int64_t x = 0; x < width; ++x) pack_pixel(row + x * strides.column, out + x * n);
+    for (int64_t x = 0; x < width; ++x) pack_pixel(row + x * strides.column, out + x * kPixel);
   }
 
   bool pack() {
@@ -120,7 +120,7 @@ struct Packer {
     }
     for (int64_t y = 0; y < height; ++y) {
       const Bits* row = from + y * strides.row;
-      Key* out = to + y * width * n;
+      Key* out = to + y * width * kPixel;
       if (strides.column == 1)
         pack_contiguous(row, width, out);
       else if (strides.channel == 1 && channels == n)

@@ -36,31 +36,32 @@ struct PlanePixels {
 };
 
 template <class D, class G>
-bool read_samples(const TapMap& map, int channels, const TapRegions& regions,
-                  const TapPooled& pooled, Winners winners, void* memory) {
+void read_samples(const SumMap& map, int channels, const SumRegions& regions,
+                  const SumPooled& pooled, void* memory) {
   using Sum = typename D::Sum;
   using Stored = typename G::Stored;
   const ExactFloats exact;
-  const TapLine y_line{0, map.height, map.strides.row}, x_line{0, map.width, map.strides.column};
-  const int64_t down = regions.y.count, across = regions.x.count;
+  const PixelLine y_line{0, map.height, map.strides.row}, x_line{0, map.width, map.strides.column};
+  const Samples& samples = samples_of(regions);
+  const int64_t down = samples.y.count, across = samples.x.count;
   bool known = true;
   for (int64_t i = 0; i < regions.count; ++i) {
     const int64_t k = regions.list[i];
-    TapScratch<D> scratch{static_cast<char*>(memory)};
-    const SampleList<Sum> y(scratch, regions.y, k, y_line), x(scratch, regions.x, k, x_line);
+    Scratch scratch{static_cast<char*>(memory)};
+    const SampleList<Sum> y(scratch, samples.y, k, y_line), x(scratch, samples.x, k, x_line);
     for (int64_t c = 0; c < channels; ++c) {
       const PlanePixels<G> pixels{static_cast<const Stored*>(map.first) + c * map.strides.channel};
       auto* const out =
           static_cast<Stored*>(pooled.first) + k * pooled.region + c * pooled.steps.channel;
       for (int64_t bin = 0; bin < down * across; ++bin) out[bin * pooled.steps.bin] = 0;
-      known &= each_winner(winners + k * pooled.region + c * down * across, y, x, down, across,
+      known &= each_winner(samples.winners_of(k, pooled) + c * down * across, y, x, down, across,
                            [&](int64_t bin, int64_t at_y, int64_t at_x) ROIPOOL_BODY {
                              const Sum value = pixels.value(y.samples[at_y], x.samples[at_x]);
                              out[bin * pooled.steps.bin] = G::round(value);
                            });
     }
   }
-  return known;
+  samples.tell(known);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

@@ -95,12 +95,13 @@ struct TapRegionsReader {
   using Bits = typename D::Bits;
   static constexpr int n = kLanes<Sum>;
   const Pixels pixels;
-  const TapLine y_line, x_line;
+  const PixelLine y_line, x_line;
   const int channels;
-  const TapRegions& regions;
-  const TapPooled& pooled;
-  const int64_t across = regions.x.count < kAcross ? regions.x.count : kAcross;
-  const int64_t down = regions.x.count > kAcross ? 1 : kTile / regions.x.count;
+  const SumRegions& regions;
+  const SumPooled& pooled;
+  const Taps& taps = taps_of(regions);
+  const int64_t across = taps.x.count < kAcross ? taps.x.count : kAcross;
+  const int64_t down = taps.x.count > kAcross ? 1 : kTile / taps.x.count;
   struct Sums {
     Vec<Key> bins[2 * kTile];
     Vec<Sum> rows[2 * kRows * kAcross];
@@ -114,10 +115,10 @@ struct TapRegionsReader {
     const TapReader<D, Pixels, Blocks> reader{
         {pixels.from(block), x, rows.at, sums.rows, across * Blocks}, y, rows};
     out += block * n * pooled.steps.channel;
-    for (int64_t by = 0; by < regions.y.count; by += down)
-      for (int64_t bx = 0; bx < regions.x.count; bx += across) {
-        const int64_t y1 = by + down < regions.y.count ? by + down : regions.y.count;
-        const int64_t wide = regions.x.count - bx < across ? regions.x.count - bx : across;
+    for (int64_t by = 0; by < taps.y.count; by += down)
+      for (int64_t bx = 0; bx < taps.x.count; bx += across) {
+        const int64_t y1 = by + down < taps.y.count ? by + down : taps.y.count;
+        const int64_t wide = taps.x.count - bx < across ? taps.x.count - bx : across;
         const int64_t size = (y1 - by) * wide;
         reader.read(by, y1, bx, wide, sums.bins, sums.writer);
         for (int64_t i = 0; i < size * Blocks; ++i) sums.bins[i] = D::round(sums.bins[i]);
@@ -133,10 +134,10 @@ struct TapRegionsReader {
     const int blocks = (channels + n - 1) / n;
     for (int64_t i = 0; i < regions.count; ++i) {
       const int64_t k = regions.list[i];
-      TapScratch<D> scratch{static_cast<char*>(memory)};
-      TapList<Sum> y(scratch, regions.y, k, y_line, false);
-      const TapList<Sum> x(scratch, regions.x, k, x_line, Pixels::kPadded);
-      const TapRows rows(scratch, y, regions.y.count, down);
+      Scratch scratch{static_cast<char*>(memory)};
+      TapList<Sum> y(scratch, taps.y, k, y_line, false);
+      const TapList<Sum> x(scratch, taps.x, k, x_line, Pixels::kPadded);
+      const TapRows rows(scratch, y, taps.y.count, down);
       auto* const out = static_cast<Bits*>(pooled.first) + k * pooled.region;
       int block = 0;
       for (; block + 2 <= blocks; block += 2) read<2>(y, x, rows, block, out, sums);
@@ -148,22 +149,22 @@ struct TapRegionsReader {
 };
 
 template <class D>
-void read_taps(const TapBlock& block, const TapRegions& regions, const TapPooled& pooled,
+void read_taps(const SumBlock& block, const SumRegions& regions, const SumPooled& pooled,
                void* scratch) {
   using Sum = typename D::Sum;
-  const TapLines<Sum> lines(block.box);
+  const PackedLines<Sum> lines(block.box);
   const PackedPixels<D> pixels{static_cast<const Sum*>(block.pixels),
-                               tap_pixels(block.box) * kLanes<Sum>};
+                               packed_pixels(block.box) * kLanes<Sum>};
   TapRegionsReader<D, PackedPixels<D>>{pixels, lines.y, lines.x, block.channels, regions, pooled}
       .read(scratch);
 }
 
 template <class D>
-void read_map_taps(const TapMap& map, int channels, const TapRegions& regions,
-                   const TapPooled& pooled, void* scratch) {
+void read_map_taps(const SumMap& map, int channels, const SumRegions& regions,
+                   const SumPooled& pooled, void* scratch) {
   const MapPixels<D> pixels{static_cast<const typename D::Bits*>(map.first), map.strides.channel,
                             channels};
-  const TapLine y{0, map.height, map.strides.row}, x{0, map.width, map.strides.column};
+  const PixelLine y{0, map.height, map.strides.row}, x{0, map.width, map.strides.column};
   TapRegionsReader<D, MapPixels<D>>{pixels, y, x, channels, regions, pooled}.read(scratch);
 }
 

@@ -5,36 +5,6 @@
 
 namespace roipool::ROIPOOL_ISA {
 
-// Pixels as packed: planes of blocks of channels one behind the other.
-template <class D>
-struct PackedPixels {
-  using Sum = typename D::Sum;
-  static constexpr bool kPadded = true;
-  const Sum* first;
-  int64_t plane;
-  ROIPOOL_INLINE Vec<Sum> at(int64_t place, int block) const {
-    return load(first + block * plane + place);
-  }
-  PackedPixels from(int64_t block) const { return {first + block * plane, plane}; }
-};
-
-// Pixels as they lie in the caller's map, taken channel by channel; of padding there is none.
-template <class D>
-struct MapPixels {
-  using Sum = typename D::Sum;
-  using Key = typename D::Key;
-  static constexpr bool kPadded = false;
-  const typename D::Bits* first;
-  int64_t channel;
-  int channels;
-  ROIPOOL_INLINE Vec<Sum> at(int64_t place, int) const {
-    Vec<Key> bits{};
-    for (int c = 0; c < channels; ++c) bits[c] = first[place + c * channel];
-    return (Vec<Sum>)D::widen(bits);
-  }
-  MapPixels from(int64_t) const { return *this; }
-};
-
 inline constexpr int kRows = 16;  // whose sums are held
 
 // Neighbouring bins read the same rows of pixels where a region is small. So each row is summed

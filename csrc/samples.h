@@ -1,44 +1,41 @@
-// Samples: what their kernels take beside what those of taps do (taps.h), and the seam to what is
-// compiled once per instruction set. Two taps of a bin, the first and the second, the third and the
-// fourth, are the pixels of one sample along their axis; a bin has a sample for each along y and
-// each along x. Its value is the sum of its taps along x, times their weights, and of these sums
-// times weights along y; it is 0 where nothing weighs.
+// Samples: the structure that has of each bin some sums of pixels, of which the largest counts. Two
+// taps of a bin, the first and the second, the third and the fourth, are the pixels of one sample
+// along their axis; a bin has a sample for each along y and each along x. Its value is the sum of
+// its taps along x, times their weights, and of these sums times weights along y; it is 0 where
+// nothing weighs.
 #pragma once
 
 #include "taps.h"
 
 namespace roipool {
 
-// Which of a bin's samples is the largest: its number along y times those along x, plus its number
-// along x; −1 where there is none. A channel's bins lie side by side, regions as far apart as their
-// pooled values.
-using Winners = const int32_t*;
+// `winners` tell which of a bin's samples is the largest: its number along y times those along x,
+// plus its number along x; −1 where there is none. A channel's bins lie side by side, regions as
+// far apart as their pooled values. They are null where nobody asks for them.
+struct Samples : Taps {
+  int32_t* winners;
+  bool* unknown;  // made true where a winner is no sample of its bin, and taken as −1
 
-// `scratch` is memory of the thread: max_bytes, add_bytes or, of the others, lists_bytes.
+  // Of a region, from the first channel on of some pooled values.
+  int32_t* winners_of(int64_t region, const SumPooled& pooled) const {
+    return winners + region * pooled.region + pooled.channel * bins();
+  }
+  void tell(bool known) const {
+    if (!known) __atomic_store_n(unknown, true, __ATOMIC_RELAXED);
+  }
+};
+
 struct SampleKernels {
-  // The value of each bin's largest sample, and which it is unless `winners` is null: from packed
-  // pixels, of any number of blocks, and from the caller's map, of one.
-  void (*max)(const TapBlock&, const TapRegions&, const TapPooled&, int32_t* winners,
-              void* scratch);
-  void (*max_map)(const TapMap&, int channels, const TapRegions&, const TapPooled&,
-                  int32_t* winners, void* scratch);
+  SumKernels max;  // reads the value of each bin's largest sample, and finds which it is
+  SumKernels add;  // at winners' taps
 
-  // The values of winners, from the caller's map. These return false where an argmax is of no
-  // sample of its bin, and take it as −1.
-  bool (*read)(const TapMap&, int channels, const TapRegions&, const TapPooled&, Winners,
-               void* scratch);
-
-  // As TapKernels::add, at winners' taps.
-  bool (*add)(const TapBlock&, const TapRegions&, const TapPooled&, Winners, void* scratch);
-
-  // Of every tap the sum over all channels and the other axis's bins, where it is a winner's; added
-  // to what is there.
-  bool (*weigh)(const TapMap&, int channels, const TapRegions&, const TapPooled&, Winners,
-                const TapSums&, void* scratch);
-
-  int64_t (*lists_bytes)(int64_t taps, int64_t bins);  // of both axes
-  int64_t (*add_bytes)(int64_t taps, int64_t down, int64_t across);
-  int64_t (*max_bytes)(int64_t taps, int64_t bins, int64_t taps_across);  // of a bin along x
+  // From the caller's map, with lists_bytes of scratch: the values of winners; and of every tap the
+  // sum over all channels and the other axis's bins, where it is a winner's, added to what is
+  // there.
+  void (*read)(const SumMap&, int channels, const SumRegions&, const SumPooled&, void* scratch);
+  void (*weigh)(const SumMap&, int channels, const SumRegions&, const SumPooled&, const Weighed&,
+                void* scratch);
+  int64_t (*lists_bytes)(const ListSizes&);
 };
 
 }  // namespace roipool

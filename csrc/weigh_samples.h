@@ -10,8 +10,7 @@ template <class Sum>
 struct SamplesToWeigh {
   const SampleList<Sum> weighing, all;
 
-  template <class D>
-  SamplesToWeigh(TapScratch<D>& scratch, const TapAxis& axis, int64_t k, const TapLine line)
+  SamplesToWeigh(Scratch& scratch, const TapAxis& axis, int64_t k, const PixelLine line)
       : weighing(scratch, axis, k, line), all(scratch, axis, k, line, Weighing::all) {}
 };
 
@@ -58,34 +57,35 @@ struct SampleWeigher {
 };
 
 template <class D, class G>
-bool weigh_samples(const TapMap& map, int channels, const TapRegions& regions,
-                   const TapPooled& pooled, Winners winners, const TapSums& sums, void* memory) {
+void weigh_samples(const SumMap& map, int channels, const SumRegions& regions,
+                   const SumPooled& pooled, const Weighed& sums, void* memory) {
   using Sum = typename D::Sum;
   using Stored = typename G::Stored;
   const ExactFloats exact;
-  const TapLine y_line{0, map.height, map.strides.row}, x_line{0, map.width, map.strides.column};
-  const int64_t down = regions.y.count, across = regions.x.count;
+  const PixelLine y_line{0, map.height, map.strides.row}, x_line{0, map.width, map.strides.column};
+  const Samples& samples = samples_of(regions);
+  const int64_t down = samples.y.count, across = samples.x.count;
   bool known = true;
   for (int64_t i = 0; i < regions.count; ++i) {
     const int64_t k = regions.list[i];
-    TapScratch<D> scratch{static_cast<char*>(memory)};
-    const SamplesToWeigh<Sum> y(scratch, regions.y, k, y_line), x(scratch, regions.x, k, x_line);
+    Scratch scratch{static_cast<char*>(memory)};
+    const SamplesToWeigh<Sum> y(scratch, samples.y, k, y_line), x(scratch, samples.x, k, x_line);
     for (int64_t c = 0; c < channels; ++c) {
       const auto* const values =
           static_cast<const Stored*>(pooled.first) + k * pooled.region + c * pooled.steps.channel;
       const SampleWeigher<G> weigher{
           y,
           x,
-          static_cast<Sum*>(sums.y),
-          static_cast<Sum*>(sums.x),
+          static_cast<Sum*>(sums.lists[0]),
+          static_cast<Sum*>(sums.lists[1]),
           {static_cast<const Stored*>(map.first) + c * map.strides.channel}};
-      known &= each_winner(winners + k * pooled.region + c * down * across, y.all, x.all, down,
+      known &= each_winner(samples.winners_of(k, pooled) + c * down * across, y.all, x.all, down,
                            across, [&](int64_t bin, int64_t at_y, int64_t at_x) ROIPOOL_BODY {
                              weigher.weigh(G::widen(values[bin * pooled.steps.bin]), at_y, at_x);
                            });
     }
   }
-  return known;
+  samples.tell(known);
 }
 
 }  // namespace roipool::ROIPOOL_ISA

@@ -17,10 +17,8 @@ struct WeighedTaps {
   int64_t *size, *begin;  // of each bin
   int64_t count = 0;
 
-  template <class D>
-  WeighedTaps(TapScratch<D>& scratch, const TapAxis& axis, int64_t k, const TapLine line)
-      : size(scratch.template take<int64_t>(axis.count)),
-        begin(scratch.template take<int64_t>(axis.count)) {
+  WeighedTaps(Scratch& scratch, const TapAxis& axis, int64_t k, const PixelLine line)
+      : size(scratch.take<int64_t>(axis.count)), begin(scratch.take<int64_t>(axis.count)) {
     const int32_t* const bins = axis.bins + k * axis.count * 2;
     taps = reinterpret_cast<WeighedTap*>(scratch.next);
     for (int64_t p = 0; p < axis.count; ++p) {
@@ -31,7 +29,7 @@ struct WeighedTaps {
       }
       size[p] = count - begin[p];
     }
-    scratch.template take<WeighedTap>(count);
+    scratch.take<WeighedTap>(count);
   }
 };
 
@@ -42,7 +40,7 @@ inline int64_t taps_in(const TapAxis& axis, int64_t k) {
   return count;
 }
 
-// One region, of kTapGroup channels. Along y each tap is multiplied by its row of pixels, summed
+// One region, of kLaneGroup channels. Along y each tap is multiplied by its row of pixels, summed
 // along x, times the pooled values of its bin. Along x it is multiplied by its column of pixels
 // times the pooled values, spread over the rows; so either way a row that several bins read is
 // walked through once.
@@ -50,7 +48,7 @@ template <class D>
 struct TapWeigher {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
-  static constexpr int n = kLanes<Sum>, kBlocks = kTapGroup / n;
+  static constexpr int n = kLanes<Sum>, kBlocks = kLaneGroup / n;
   static constexpr int kTogether = kBlocks < 8 ? 8 / kBlocks : 1;  // taps
   const PackedPixels<D> pixels;
   const int64_t down, across;
@@ -65,7 +63,7 @@ struct TapWeigher {
 
   // Of a tap's vectors of all blocks.
   Vec<Sum> sum_of_blocks(Vec<Sum>* blocks) const {
-    for (int c = channels; c < kTapGroup; ++c) blocks[c / n][c % n] = 0;
+    for (int c = channels; c < kLaneGroup; ++c) blocks[c / n][c % n] = 0;
     for (int half = kBlocks / 2; half > 0; half /= 2)
       for (int b = 0; b < half; ++b) blocks[b] += blocks[b + half];
     return blocks[0];
@@ -199,22 +197,23 @@ struct TapWeigher {
   }
 };
 
-// All channels of the listed regions, a group of kTapGroup at a time. A region's lists are made
+// All channels of the listed regions, a group of kLaneGroup at a time. A region's lists are made
 // once for all of them.
 template <class D>
 struct TapRegionsWeigher {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
   using Bits = typename D::Bits;
-  static constexpr int n = kLanes<Sum>, kBlocks = kTapGroup / n;
-  const TapBlock& block;
-  const TapRegions& regions;
-  const TapPooled& pooled;
-  const TapSums& sums;
+  static constexpr int n = kLanes<Sum>, kBlocks = kLaneGroup / n;
+  const SumBlock& block;
+  const SumRegions& regions;
+  const SumPooled& pooled;
+  const Weighed& sums;
+  const Taps& taps = taps_of(regions);
 
-  static int64_t bytes(int64_t taps, int64_t down, int64_t across) {
-    const int64_t vectors = (down * across + kRows * across + taps) * kBlocks + n;
-    return vectors * kBlockBytes + 2 * TapScratch<D>::bytes(taps, down + across);
+  static int64_t bytes(const ListSizes& most) {
+    const int64_t vectors = (most.bins() + kRows * most.across + most.entries) * kBlocks + n;
+    return vectors * kBlockBytes + 2 * tap_lists_bytes<Sum>(most);
   }
 
   void weigh(void* memory) const {
@@ -227,51 +226,38 @@ struct TapRegionsWeigher {
   }
 
  private:
-  void weigh_region(int64_t k, TapScratch<D> scratch) const {
-    const TapLines<Sum> lines(block.box);
-    const int64_t down = regions.y.count, across = regions.x.count;
-    auto* const values = scratch.template take<Sum>(regions.bins() * kTapGroup);
-    auto* const rows = scratch.template take<Vec<Sum>>(kRows * across * kBlocks);
-    auto* const totals = scratch.template take<Vec<Sum>>(taps_in(regions.y, k) +
-                                                         taps_in(regions.x, k) * kBlocks + n);
-    WeighedTaps y(scratch, regions.y, k, lines.y);
-    const WeighedTaps x(scratch, regions.x, k, lines.x);
-    const TapList<Sum> y_known(scratch, regions.y, k, lines.y, false);
-    const TapList<Sum> x_known(scratch, regions.x, k, lines.x, true);
+  void weigh_region(int64_t k, Scratch scratch) const {
+    const PackedLines<Sum> lines(block.box);
+    const int64_t down = taps.y.count, across = taps.x.count;
+    auto* const values = scratch.take<Sum>(taps.bins() * kLaneGroup);
+    auto* const rows = scratch.take<Vec<Sum>>(kRows * across * kBlocks);
+    auto* const totals =
+        scratch.take<Vec<Sum>>(taps_in(taps.y, k) + taps_in(taps.x, k) * kBlocks + n);
+    WeighedTaps y(scratch, taps.y, k, lines.y);
+    const WeighedTaps x(scratch, taps.x, k, lines.x);
+    const TapList<Sum> y_known(scratch, taps.y, k, lines.y, false);
+    const TapList<Sum> x_known(scratch, taps.x, k, lines.x, true);
     const TapRows row_of(scratch, y, down, down);
-    const int64_t plane = tap_pixels(block.box) * n;
-    for (int64_t first = 0; first < block.channels; first += kTapGroup) {
-      pack_values(k, first, values);
+    const int64_t plane = packed_pixels(block.box) * n;
+    for (int64_t first = 0; first < block.channels; first += kLaneGroup) {
+      pack_pooled_blocks<D>(pooled, k, first, block.channels, kBlocks, taps.bins(), values);
       const auto* const pixels = static_cast<const Sum*>(block.pixels) + first / n * plane;
       const TapWeigher<D> weigher{
           {pixels, plane}, down, across, values, rows, totals, int(block.channels - first)};
-      if (sums.y && x_known.width > 0) weigher.weigh_y(y, row_of, x_known, of(sums.y, first));
-      if (sums.x && y_known.width > 0) weigher.weigh_x(x, y_known, of(sums.x, first));
+      if (sums.lists[0] && x_known.width > 0) weigher.weigh_y(y, row_of, x_known, of(0, first));
+      if (sums.lists[1] && y_known.width > 0) weigher.weigh_x(x, y_known, of(1, first));
     }
   }
 
   // Of the group of channels that begins here.
-  Sum* of(void* sums_of_first, int64_t channel) const {
-    return static_cast<Sum*>(sums_of_first) + channel / kTapGroup * sums.group;
-  }
-
-  void pack_values(int64_t k, int64_t first, Sum* values) const {
-    for (int b = 0; b < kBlocks; ++b, first += n, values += regions.bins() * n) {
-      const int64_t left = block.channels - first;
-      if (left <= 0) {
-        __builtin_memset(values, 0, std::size_t(regions.bins()) * kBlockBytes);
-        continue;
-      }
-      TapPooled from = pooled;
-      from.first = static_cast<Bits*>(pooled.first) + first * pooled.steps.channel;
-      pack_pooled<D>(from, k, left < n ? int(left) : n, regions.bins(), values);
-    }
+  Sum* of(int list, int64_t channel) const {
+    return static_cast<Sum*>(sums.lists[list]) + channel / kLaneGroup * sums.group;
   }
 };
 
 template <class D>
-void weigh_taps(const TapBlock& block, const TapRegions& regions, const TapPooled& pooled,
-                const TapSums& sums, void* scratch) {
+void weigh_taps(const SumBlock& block, const SumRegions& regions, const SumPooled& pooled,
+                const Weighed& sums, void* scratch) {
   TapRegionsWeigher<D>{block, regions, pooled, sums}.weigh(scratch);
 }
 

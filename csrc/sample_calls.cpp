@@ -1,0 +1,142 @@
+// Calls of the kernels of samples, unpacked; those that only read winners go through the caller's
+// maps region by region.
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "samples.h"
+#include "tap_call.h"
+#include "threads.h"
+
+namespace roipool {
+namespace {
+
+constexpr int64_t kChannels = 64;         // of a region, read in one task
+constexpr int64_t kReadsPerThread = 1e4;  // fewer are done sooner alone
+
+class SampleCall : public TapCall {
+ public:
+  // Of winners, which are int32 in the shape of pooled values, there may be none.
+  SampleCall(const TapCall& taps, const Array& pooled, const Array* winners,
+             SumKernels SampleKernels::* sums)
+      : TapCall(taps), sums_(sums), samples_{TapCall::structure(), nullptr, &unknown_} {
+    if (!winners) return;
+    if (winners->axes != 4 || !std::equal(winners->shape, winners->shape + 4, pooled.shape))
+      throw std::invalid_argument("expected argmax in the shape of pooled values");
+    samples_.winners = const_cast<int32_t*>(whole_numbers(*winners));
+  }
+  SampleCall(const SampleCall&) = delete;
+
+  const Samples& structure() const override { return samples_; }
+  SumKernels kernels(const Isa& isa) const override { return isa.samples(dtype).*sums_; }
+
+  Need need(int64_t k, const Map& map) const override {
+    const Need need = TapCall::need(k, map);
+    if (double(need.lists.most_y / 2) * double(need.lists.most_x / 2) > INT32_MAX)
+      throw std::invalid_argument("a bin has more samples than int32 can count");
+    return need;
+  }
+
+  bool known() const { return !unknown_; }
+
+ private:
+  SumKernels SampleKernels::* const sums_;
+  bool unknown_ = false;
+  Samples samples_;
+};
+
+// Calls body(kernels, map from a channel on, its channels, the region, pooled values, scratch) for
+// so many channels of a region at a time.
+template <class Body>
+void each_region(const SampleCall& call, int64_t channels, const Body& body) {
+  if (call.regions * call.channels * call.bins() == 0) return;
+  const SumPlan plan = plan_sums(call);
+  const SampleKernels kernels = chosen_isa().samples(call.dtype);
+  const int64_t groups = ceil_div(call.channels, channels), tasks = call.regions * groups;
+  const int64_t most = 1 + call.regions * call.channels * call.bins() / kReadsPerThread;
+  const int threads = int(std::min({int64_t(call.threads), most, tasks}));
+  const int64_t bytes = kernels.lists_bytes(plan.most);
+  const Workspace memory(bytes_of(bytes, threads));
+  parallel_for(threads, tasks, [&](int64_t task, int worker) {
+    const int64_t k = task / groups, channel = task % groups * channels;
+    if (call.image[k] < 0) return;
+    const Map map = call.maps.at(call.image[k]);
+    const char* const start = map.start + channel * map.strides.channel * size_of(call.dtype);
+    body(kernels, SumMap{start, map.height, map.width, map.strides},
+         int(std::min(channels, call.channels - channel)),
+         SumRegions{&call.structure(), &k, 1, plan.reach.data()}, call.pooled_from(channel),
+         memory.at(worker * bytes));
+  });
+}
+
+void* zeros_of(const SumCall& call, const Array* weights) {
+  void* const sums = call.weights(weights);
+  if (sums) std::memset(sums, 0, std::size_t(weights->shape[0] * weights->itemsize));
+  return sums;
+}
+
+// A task sums those of a region, whose taps are its own.
+bool weigh(const SampleCall& call, const Array* y, const Array* x) {
+  const Weighed sums{{zeros_of(call, y), zeros_of(call, x)}, 0};
+  each_region(call, call.channels,
+              [&](const SampleKernels& kernels, const SumMap& map, int channels,
+                  const SumRegions& regions, const SumPooled& pooled,
+                  void* scratch) { kernels.weigh(map, channels, regions, pooled, sums, scratch); });
+  return call.known();
+}
+
+}  // namespace
+
+bool samples_max_call(const Call& call) {
+  const Array& pooled = *call.result(0);
+  const SampleCall samples(
+      TapCall(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3, 4), pooled,
+      call.result(1), &SampleKernels::max);
+  if (int32_t* const winners = samples.structure().winners)
+    for (const int64_t k : samples.by_image.none())
+      std::fill_n(winners + k * samples.pooled.region, samples.pooled.region, -1);
+  return read_sums(samples);
+}
+
+bool samples_read_call(const Call& call) {
+  const Array& pooled = *call.result(0);
+  const SampleCall samples(
+      TapCall(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3, 5), pooled,
+      &call.input(4), &SampleKernels::max);
+  samples.set_none();
+  each_region(samples, kChannels,
+              [&](const SampleKernels& kernels, const SumMap& map, int channels,
+                  const SumRegions& regions, const SumPooled& some,
+                  void* scratch) { kernels.read(map, channels, regions, some, scratch); });
+  return samples.known();
+}
+
+bool samples_add_call(const Call& call) {
+  const Array& pooled = call.input(0);
+  const SampleCall samples(
+      TapCall(call, call.results[0], pooled, &call.input(1), &call.input(2), 3, 5), pooled,
+      &call.input(4), &SampleKernels::add);
+  add_sums(samples);
+  return samples.known();
+}
+
+bool samples_weigh_y_call(const Call& call) {
+  const Array& pooled = call.input(0);
+  const TapCall taps(call, call.inputs[1], pooled, nullptr, &call.input(2), 3, 5);
+  return weigh({taps, pooled, &call.input(4), &SampleKernels::add}, call.result(0), nullptr);
+}
+
+bool samples_weigh_x_call(const Call& call) {
+  const Array& pooled = call.input(0);
+  const TapCall taps(call, call.inputs[1], pooled, &call.input(2), nullptr, 3, 5);
+  return weigh({taps, pooled, &call.input(4), &SampleKernels::add}, nullptr, call.result(0));
+}
+
+bool samples_weigh_call(const Call& call) {
+  const Array& pooled = call.input(0);
+  const TapCall taps(call, call.inputs[1], pooled, &call.input(2), &call.input(3), 4, 6,
+                     Cover::all);
+  return weigh({taps, pooled, &call.input(5), &SampleKernels::add}, call.result(0), call.result(1));
+}
+
+}  // namespace roipool
