@@ -74,7 +74,7 @@ bool runs_here() {
 }
 
 SumKernels tap_kernels(DType);
-PointKernels point_kernels(DType);
+PointKernels point_kernels(DType, int64_t channels);
 SampleKernels sample_kernels(DType);
 
 extern const Isa kIsa;

@@ -20,7 +20,7 @@ struct Isa {
   MaxKernels (*max)(DType, bool argmax, bool wide);
   ScatterMax (*scatter_max)(DType, bool wide);  // null for integers
   SumKernels (*taps)(DType);                    // these of the floating dtypes
-  PointKernels (*points)(DType);
+  PointKernels (*points)(DType, int64_t channels);
   SampleKernels (*samples)(DType);
 };
 

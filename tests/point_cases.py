@@ -8,6 +8,7 @@ from roipool import _core
 from roipool.memory import bits
 
 KERNELS = ["points_read", "points_add", "points_weigh"]
+LANES, GROUP = 16, 128  # channels whose products are summed lane by lane, and those summed before
 
 
 class Case:
@@ -75,7 +76,8 @@ def expected(case, kernel):
     added = [np.zeros_like(array) for array in wide]
     planes = [image for array in added for image in array]
     read = np.zeros(case.pooled.shape, S)
-    products = np.zeros((case.length, channels), S)
+    groups = -(-channels // GROUP)
+    products = np.zeros((case.length, groups * GROUP), S)
     for k, i, j in np.ndindex(len(pooled), *pooled.shape[2:]):
         if case.image[k] < 0:
             continue
@@ -86,7 +88,7 @@ def expected(case, kernel):
                 if weight != 0:
                     read[k, :, i, j] += X[:, y, x] * weight
                     D[:, y, x] += value * weight
-                products[s] = value * X[:, y, x]
+                products[s, :channels] = value * X[:, y, x]
     if kernel == "points_read":
         return [read.astype(case.dtype)]
     if kernel == "points_add":
@@ -95,8 +97,14 @@ def expected(case, kernel):
 
 
 def summed(products):
-    """Over the channels, one after the other."""
+    """Over the channels of each group: lane by lane, halved again and again; then over groups."""
     total = np.zeros(len(products), products.dtype)
-    for each in products.T:
-        total += each
+    for first in range(0, products.shape[1], GROUP):
+        lanes = np.zeros((len(products), LANES), products.dtype)
+        for at in range(first, first + GROUP, LANES):
+            lanes += products[:, at : at + LANES]
+        while lanes.shape[1] > 1:
+            half = lanes.shape[1] // 2
+            lanes = lanes[:, :half] + lanes[:, half:]
+        total += lanes[:, 0]
     return total

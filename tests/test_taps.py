@@ -1,16 +1,13 @@
 """The kernels of taps against their definitions as loops, on every path to the same bits."""
 
-import hashlib
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cases import FLOATS, assert_same_bits, layouts, normal_maps
+from kernel_runs import digests, memory_taken, printed_by, unset
 from roipool import _core
 from roipool.memory import bits
 
@@ -83,13 +80,6 @@ class Case:
         inputs = (*known, self.image, y_taps, y_pixel, x_taps, x_pixel)
         assert _core.run(kernel, self.dtype.name, inputs, given, threads)
         return result
-
-
-def unset(like, last=False):
-    if last:
-        n, c, h, w = like.shape
-        return np.full((n, h, w, c), np.nan, like.dtype).transpose(0, 3, 1, 2)
-    return np.full(like.shape, np.nan, like.dtype)
 
 
 def image_of(maps, n):
@@ -300,90 +290,32 @@ def test_adjoint(dtype):
         assert other == pytest.approx(left, **tolerance)
 
 
-# Regions together on a map and each alone; a map beyond a core's cache; a map too large to pack.
+# Regions together on a map and each alone; few pixels of a map; a map beyond a core's cache; a map
+# too large to pack.
 SHAPES = {
     "together": {"sizes": ((1, 30, 40), (1, 20, 50)), "count": 60, "channels": 40},
-    "alone": {"sizes": ((2, 200, 300),), "count": 3, "most": 3, "channels": 33},
+    "alone": {"sizes": ((3, 40, 30),), "count": 3, "most": 25, "channels": 33},
+    "sparse": {"sizes": ((2, 200, 300),), "count": 3, "most": 3, "channels": 33},
     "strips": {"sizes": ((1, 150, 120),), "count": 30, "pooled": (5, 4), "channels": 20},
     "no room": {"sizes": ((1, 900, 800),), "count": 12, "channels": 1, "most": 30},
 }
 
 
-def digests():
-    found = {}
-    for shape, given in SHAPES.items():
-        for dtype in FLOATS:
-            case = Case(dtype, **given)
-            for kernel in KERNELS:
-                hashes = {
-                    hashlib.sha256(
-                        b"".join(a.tobytes() for a in case.run(kernel, threads))
-                    ).hexdigest()
-                    for threads in (1, 2, 5)
-                }
-                assert len(hashes) == 1, (shape, dtype, kernel)
-                found[f"{shape} {np.dtype(dtype).name} {kernel}"] = hashes.pop()
-    return found
-
-
-@pytest.mark.parametrize("shape", ["together", "alone", "strips"])
+@pytest.mark.parametrize("shape", ["together", "alone", "sparse", "strips"])
 def test_paths_as_defined(shape):
     assert_as_defined(Case(np.float32, **SHAPES[shape]))
 
 
 @pytest.mark.parametrize("isa", _core.isas())
 def test_every_instruction_set(isa):
-    done = subprocess.run(
-        [sys.executable, __file__],
-        env=os.environ | {"ROIPOOL_ISA": isa},
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-    )
-    assert json.loads(done.stdout) == digests()
-
-
-MEMORY = """if True:
-    import sys
-
-    from process_memory import forget_most_resident, most_resident, resident
-    from test_taps import Case, _core
-
-    case = Case("float32", 64, sizes=((1, 400, 400),), pooled=(7, 7), count=1000)
-    Case("float32", 3).run(sys.argv[1], 2)
-    run, before = _core.run, []
-
-    def measured(*args):
-        forget_most_resident()
-        before.append(resident())
-        return run(*args)
-
-    _core.run = measured
-    case.run(sys.argv[1], 2)
-    extra = most_resident() - before[-1]
-    print(extra / (case.maps[0].nbytes + case.pooled.nbytes))
-"""
+    assert printed_by(isa, __file__) == digests(Case, SHAPES, KERNELS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident on Linux alone")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_little_memory(kernel):
     """A quarter of the maps and pooled values, and little beside it."""
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY, kernel],
-        # Memory that was freed goes back to the system, else it would be taken unseen.
-        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-    )
-    assert float(done.stdout) < 0.3
-
-
-if __name__ == "__main__":
-    print(json.dumps(digests()))
+    assert memory_taken("test_taps", kernel) < 0.3
 
 
 @pytest.mark.parametrize("kernel", KERNELS[1:])  # the first makes them
@@ -392,3 +324,15 @@ def test_pooled_values_lie_whole(kernel):
     case.pooled = case.pooled.transpose(3, 2, 1, 0).copy().transpose(3, 2, 1, 0)
     with pytest.raises(ValueError, match="contiguous, or so with its channels last"):
         case.run(kernel)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_regions_are_on_images_that_there_are(kernel):
+    case = Case(np.dtype(np.float32), 3)
+    case.image[4] = 3
+    with pytest.raises(ValueError, match="image 3 of 3"):
+        case.run(kernel)
+
+
+if __name__ == "__main__":
+    print(json.dumps(digests(Case, SHAPES, KERNELS)))
