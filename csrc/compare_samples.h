@@ -1,4 +1,4 @@
-// A region's samples, compared with each other bin by bin.
+// A region's samples, compared with each other bin by bin, or with the number of the one to read.
 //
 // They are walked through from the last to the first. So "not less" keeps the first of equal
 // ones; what a bin begins with, −inf, is found as a value, and NaN is not.
@@ -57,13 +57,16 @@ struct SamplesPart {
   bool begins, ends;  // whether none come before, and none behind
 };
 
+// Of each bin the largest sample, or the one whose number is given.
+enum class Wanted { largest, given };
+
 // So many blocks of channels of one region.
-template <class D, class Pixels, int Blocks>
+template <class D, class Pixels, Wanted kWanted, int Blocks>
 struct SampleReducer {
   using Sum = typename D::Sum;
   using Key = typename D::Key;
-  using Samples = SamplesToCompare<D, Pixels::kPadded>;
-  const Samples& samples;
+  static constexpr bool kFind = kWanted == Wanted::largest;
+  const SamplesToCompare<D, Pixels::kPadded>& samples;
   const RowSums<D, Pixels, Blocks> row_sums;
   const Vec<Sum>* const zeros;  // a row's sums, of nothing
 
@@ -78,9 +81,9 @@ struct SampleReducer {
     Vec<Key> number[Blocks];
     repeat<Blocks>([&](int b) ROIPOOL_BODY {
       const int64_t at = b * largest.plane;
-      value[b] =
-          begins ? fill(-std::numeric_limits<Sum>::infinity()) : (Vec<Sum>)largest.values[at];
-      number[b] = begins ? fill(Key(-1)) : largest.numbers[at];
+      value[b] = begins ? fill(kFind ? -std::numeric_limits<Sum>::infinity() : Sum(0))
+                        : (Vec<Sum>)largest.values[at];
+      number[b] = begins && kFind ? fill(Key(-1)) : largest.numbers[at];
     });
     const auto row = [&](int i) ROIPOOL_BODY {
       const Vec<Sum>* const first = rows[i].sums[0] + place * Blocks;
@@ -91,8 +94,12 @@ struct SampleReducer {
         repeat<Blocks>([&](int b) ROIPOOL_BODY {
           const int64_t at = s * Blocks + b;
           const Vec<Sum> found = first[at] * weight[0] + second[at] * weight[1];
-          number[b] = found >= value[b] ? this_one : number[b];
-          value[b] = found >= value[b] ? found : value[b];
+          if constexpr (kFind) {
+            number[b] = found >= value[b] ? this_one : number[b];
+            value[b] = found >= value[b] ? found : value[b];
+          } else {
+            value[b] = number[b] == this_one ? found : value[b];
+          }
         });
       };
       if constexpr (Across > 0)
@@ -106,20 +113,22 @@ struct SampleReducer {
       for (int i = 0; i < part.count; ++i) row(i);
     repeat<Blocks>([&](int b) ROIPOOL_BODY {
       largest.values[b * largest.plane] = ends ? result(value[b], number[b]) : (Vec<Key>)value[b];
-      largest.numbers[b * largest.plane] = number[b];
+      if constexpr (kFind) largest.numbers[b * largest.plane] = number[b];
     });
   }
 
   // A sum that begins with 0 is never −0; nothing but NaN is NaN.
   static ROIPOOL_INLINE Vec<Key> result(Vec<Sum> value, Vec<Key> number) {
     const Vec<Sum> none = fill(std::numeric_limits<Sum>::quiet_NaN());
-    return D::round((Vec<Key>)(number < 0 ? none : value + Vec<Sum>{}));
+    value += Vec<Sum>{};
+    if constexpr (kFind) value = number < 0 ? none : value;
+    return D::round((Vec<Key>)value);
   }
 
   static void set_none(int64_t bin, const Largest<Key>& largest) {
     for (int b = 0; b < Blocks; ++b) {
       largest.values[b * largest.plane + bin] = Vec<Key>{};
-      largest.numbers[b * largest.plane + bin] = fill(Key(-1));
+      if constexpr (kFind) largest.numbers[b * largest.plane + bin] = fill(Key(-1));
     }
   }
 

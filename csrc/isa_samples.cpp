@@ -1,8 +1,7 @@
 // Compiled once per instruction set (CMakeLists.txt): the kernels of samples.
 #include "add_samples.h"
-#include "max_samples.h"
 #include "put_sums.h"
-#include "read_samples.h"
+#include "reduce_samples.h"
 #include "weigh_samples.h"
 
 namespace roipool::ROIPOOL_ISA {
@@ -10,13 +9,16 @@ namespace roipool::ROIPOOL_ISA {
 template <class D, class G>
 SampleKernels sample_kernels_of() {
   using Sum = typename D::Sum;
-  SumKernels max = packing_kernels<D>(), add = max;
-  max.read = max_samples<D>;
-  max.read_map = max_map_samples<D>;
-  max.scratch_bytes = SampleRegionsReducer<D, PackedPixels<D>>::bytes;
+  SumKernels max = packing_kernels<D>();
+  max.scratch_bytes = SampleRegionsReducer<D, PackedPixels<D>, Wanted::largest>::bytes;
+  SumKernels read = max, add = max;
+  max.read = reduce_samples<D, Wanted::largest>;
+  max.read_map = reduce_map_samples<D, Wanted::largest>;
+  read.read = reduce_samples<D, Wanted::given>;
+  read.read_map = reduce_map_samples<D, Wanted::given>;
   add.add = add_samples<D, G>;
   add.scratch_bytes = add_samples_bytes<Sum>;
-  return {max, add, read_samples<D, G>, weigh_samples<D, G>, sample_lists_bytes<Sum>};
+  return {max, read, add, weigh_samples<D, G>, sample_lists_bytes<Sum>};
 }
 
 SampleKernels sample_kernels(DType dtype) {

@@ -1,5 +1,4 @@
-// Calls of the kernels of samples, unpacked; those that only read winners go through the caller's
-// maps region by region.
+// Calls of the kernels of samples, unpacked.
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
@@ -11,7 +10,6 @@
 namespace roipool {
 namespace {
 
-constexpr int64_t kChannels = 64;         // of a region, read in one task
 constexpr int64_t kReadsPerThread = 1e4;  // fewer are done sooner alone
 
 class SampleCall : public TapCall {
@@ -45,30 +43,6 @@ class SampleCall : public TapCall {
   Samples samples_;
 };
 
-// Calls body(kernels, map from a channel on, its channels, the region, pooled values, scratch) for
-// so many channels of a region at a time.
-template <class Body>
-void each_region(const SampleCall& call, int64_t channels, const Body& body) {
-  if (call.regions * call.channels * call.bins() == 0) return;
-  const SumPlan plan = plan_sums(call);
-  const SampleKernels kernels = chosen_isa().samples(call.dtype);
-  const int64_t groups = ceil_div(call.channels, channels), tasks = call.regions * groups;
-  const int64_t most = 1 + call.regions * call.channels * call.bins() / kReadsPerThread;
-  const int threads = int(std::min({int64_t(call.threads), most, tasks}));
-  const int64_t bytes = kernels.lists_bytes(plan.most);
-  const Workspace memory(bytes_of(bytes, threads));
-  parallel_for(threads, tasks, [&](int64_t task, int worker) {
-    const int64_t k = task / groups, channel = task % groups * channels;
-    if (call.image[k] < 0) return;
-    const Map map = call.maps.at(call.image[k]);
-    const char* const start = map.start + channel * map.strides.channel * size_of(call.dtype);
-    body(kernels, SumMap{start, map.height, map.width, map.strides},
-         int(std::min(channels, call.channels - channel)),
-         SumRegions{&call.structure(), &k, 1, plan.reach.data()}, call.pooled_from(channel),
-         memory.at(worker * bytes));
-  });
-}
-
 void* zeros_of(const SumCall& call, const Array* weights) {
   void* const sums = call.weights(weights);
   if (sums) std::memset(sums, 0, std::size_t(weights->shape[0] * weights->itemsize));
@@ -78,10 +52,20 @@ void* zeros_of(const SumCall& call, const Array* weights) {
 // A task sums those of a region, whose taps are its own.
 bool weigh(const SampleCall& call, const Array* y, const Array* x) {
   const Weighed sums{{zeros_of(call, y), zeros_of(call, x)}, 0};
-  each_region(call, call.channels,
-              [&](const SampleKernels& kernels, const SumMap& map, int channels,
-                  const SumRegions& regions, const SumPooled& pooled,
-                  void* scratch) { kernels.weigh(map, channels, regions, pooled, sums, scratch); });
+  if (call.regions * call.channels * call.bins() == 0) return true;
+  const SumPlan plan = plan_sums(call);
+  const SampleKernels kernels = chosen_isa().samples(call.dtype);
+  const int64_t most = 1 + call.regions * call.channels * call.bins() / kReadsPerThread;
+  const int threads = int(std::min({int64_t(call.threads), most, call.regions}));
+  const int64_t bytes = kernels.lists_bytes(plan.most);
+  const Workspace memory(bytes_of(bytes, threads));
+  parallel_for(threads, call.regions, [&](int64_t k, int worker) {
+    if (call.image[k] < 0) return;
+    const Map map = call.maps.at(call.image[k]);
+    kernels.weigh({map.start, map.height, map.width, map.strides}, int(call.channels),
+                  {&call.structure(), &k, 1, plan.reach.data()}, call.pooled, sums,
+                  memory.at(worker * bytes));
+  });
   return call.known();
 }
 
@@ -102,12 +86,8 @@ bool samples_read_call(const Call& call) {
   const Array& pooled = *call.result(0);
   const SampleCall samples(
       TapCall(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3, 5), pooled,
-      &call.input(4), &SampleKernels::max);
-  samples.set_none();
-  each_region(samples, kChannels,
-              [&](const SampleKernels& kernels, const SumMap& map, int channels,
-                  const SumRegions& regions, const SumPooled& some,
-                  void* scratch) { kernels.read(map, channels, regions, some, scratch); });
+      &call.input(4), &SampleKernels::read);
+  read_sums(samples);
   return samples.known();
 }
 

@@ -26,13 +26,12 @@ struct Samples : Taps {
 };
 
 struct SampleKernels {
-  SumKernels max;  // reads the value of each bin's largest sample, and finds which it is
-  SumKernels add;  // at winners' taps
+  SumKernels max;   // reads the value of each bin's largest sample, and finds which it is
+  SumKernels read;  // the values of winners
+  SumKernels add;   // at winners' taps
 
-  // From the caller's map, with lists_bytes of scratch: the values of winners; and of every tap the
-  // sum over all channels and the other axis's bins, where it is a winner's, added to what is
-  // there.
-  void (*read)(const SumMap&, int channels, const SumRegions&, const SumPooled&, void* scratch);
+  // From the caller's map: of every tap the sum over all channels and the other axis's bins, where
+  // it is a winner's, added to what is there.
   void (*weigh)(const SumMap&, int channels, const SumRegions&, const SumPooled&, const Weighed&,
                 void* scratch);
   int64_t (*lists_bytes)(const ListSizes&);

@@ -1,9 +1,25 @@
 // What the weights of largest samples' taps are multiplied by: the derivative by the weights.
 #pragma once
 
-#include "read_samples.h"
+#include "sample_lists.h"
 
 namespace roipool::ROIPOOL_ISA {
+
+// The caller's pixels of one channel. G tells how numbers are widened and rounded.
+template <class G>
+struct PlanePixels {
+  using Sum = typename G::Sum;
+  const typename G::Stored* first;
+
+  ROIPOOL_INLINE Sum at(int64_t place) const { return G::widen(first[place]); }
+
+  // What the taps of a sample along one axis read, from a pixel of the other on.
+  ROIPOOL_INLINE Sum along(const SampleTaps<Sum>& sample, int64_t place) const {
+    Sum sum = 0;
+    for (int t = 0; t < sample.size; ++t) sum += at(place + sample.at[t]) * sample.weight[t];
+    return sum;
+  }
+};
 
 // The samples of one region along an axis: the taps that weigh, and all, those that do not too.
 template <class Sum>
