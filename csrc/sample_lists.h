@@ -105,10 +105,13 @@ ROIPOOL_INLINE bool each_winner(const int32_t* winners, const SampleList<Sum>& y
     for (int64_t j = 0; j < across; ++j, ++bin) {
       const int32_t number = winners[bin];
       const uint32_t n = uint32_t(x.size(j));
-      if (uint64_t(int64_t(number)) < rows * n)
-        body(bin, row + uint32_t(number) / n, x.first[j] + uint32_t(number) % n);
-      else
+      if (uint64_t(int64_t(number)) < rows * n) {
+        // Two are the most usual, and any other number takes a division.
+        const uint32_t at_y = n == 2 ? uint32_t(number) / 2 : uint32_t(number) / n;
+        body(bin, row + at_y, x.first[j] + (uint32_t(number) - at_y * n));
+      } else {
         known &= number == -1;
+      }
     }
   }
   return known;
