@@ -213,7 +213,7 @@ def _draw_cell(
         draw_region(axes, replace(part, photo=_pale(part.plane)), columns, rows, numbers=False)
         axes.set(xticks=[], yticks=[], anchor="NW")
     _draw_pooled(_axes(figure, x, y + tall + 0.7, 1.15, 1.15), found)
-    words = "\n".join(textwrap.wrap(shown.words, 21))
+    words = "\n".join(textwrap.wrap(shown.words, 20))
     _say(figure, x + 1.25, y + tall + 0.68, words, 12)
 
 
