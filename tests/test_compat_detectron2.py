@@ -127,13 +127,18 @@ def test_angles_are_degrees_and_have_gradients():
 def test_pooler_of_turned_boxes():
     maps, boxes = pyramid(), squares(turned=True)
     pooler = compat.ROIPooler((3, 2), SCALES, 2, "ROIAlignRotated", **CANONICAL)
+    given = [each.requires_grad_() for each in boxes]
+    found = pooler(maps, [Boxes(each) for each in given])
     expected = level_by_level(
         lambda data, rows, scale: compat.ROIAlignRotated((3, 2), scale, 2)(data, rows),
         maps,
         rows_of(boxes),
         [0, 0, 1, 1, 2, 2],
     )
-    assert torch.equal(pooler(maps, [Boxes(each) for each in boxes]), expected)
+    assert torch.equal(found, expected)
+    weights = torch.randn_like(found)
+    gradients = [torch.autograd.grad(values, given, weights) for values in (found, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
 
 
 def test_degrees_of_half_precision_are_turned_in_float32():
