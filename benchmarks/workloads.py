@@ -27,7 +27,7 @@ class Workload:
     dtype: str = "float32"
     channels_last: bool = False
     operator: str = "roi_pool"
-    options: tuple[tuple[str, int | bool], ...] = ()  # of the operator, by its own names
+    options: tuple[tuple[str, int | bool | str], ...] = ()  # of the operator, by its own names
     levels: int = 1  # each further one half as high and wide; regions on that of their size
 
     def __str__(self) -> str:
@@ -66,7 +66,10 @@ class Workload:
             rois[:, 0] += n * _level_of(rois, self.levels)
         np.save(folder / "rois.npy", rois)
         if self.mode != "forward":
-            shape = (self.regions, self.maps[1], *self.pooled_size)
+            channels = self.maps[1]
+            if self.operator.startswith("ps_"):  # of which each bin reads its own
+                channels //= self.pooled_size[0] * self.pooled_size[1]
+            shape = (self.regions, channels, *self.pooled_size)
             np.save(folder / "grad.npy", rng.standard_normal(shape, np.float32))
         return {**asdict(self), "scales": self.scales, "folder": str(folder)}
 
@@ -93,7 +96,28 @@ def _boxes(rng: np.random.Generator, workload: Workload) -> np.ndarray:
         start = rng.uniform(0, length - side)
         rois[:, 1 + axis] = start
         rois[:, 3 + axis] = start + side - 1
+    return _ROWS.get(workload.operator, _corners)(rng, rois, workload.image)
+
+
+def _corners(rng: np.random.Generator, rois: np.ndarray, image: tuple[int, int]) -> np.ndarray:
     return rois
+
+
+def _turned(rng: np.random.Generator, rois: np.ndarray, image: tuple[int, int]) -> np.ndarray:
+    """[image, centre x, centre y, width, height, radians]: the same boxes, turned."""
+    sides = rois[:, 3:] - rois[:, 1:3]
+    angle = rng.uniform(-np.pi, np.pi, (len(rois), 1)).astype(np.float32)
+    return np.concatenate([rois[:, :1], rois[:, 1:3] + sides / 2, sides, angle], axis=1)
+
+
+def _shares(rng: np.random.Generator, rois: np.ndarray, image: tuple[int, int]) -> np.ndarray:
+    """[image, y1, x1, y2, x2], 1 being the image's side."""
+    height, width = image
+    shares = rois[:, [2, 1, 4, 3]] / np.float32([height - 1, width - 1] * 2)
+    return np.concatenate([rois[:, :1], shares.astype(np.float32)], axis=1)
+
+
+_ROWS = {"roi_align_rotated": _turned, "crop_and_resize": _shares}
 
 
 def _level_of(rois: np.ndarray, levels: int) -> np.ndarray:
@@ -112,6 +136,7 @@ _SMALL = Workload("small", (1, 256, 50, 50), 1, (800, 800), smallest=16)
 _AREA = Workload("area", (1, 64, 512, 512), 4000, (512, 512), spatial_scale=1.0)
 _SAMPLED = (("sampling_ratio", 2), ("aligned", True))
 _ADAPTIVE = (("sampling_ratio", 0), ("aligned", True))
+_MAX = ("mode", "onnx_max")
 _UNALIGNED = (("sampling_ratio", 2), ("aligned", False))  # as torchvision's MultiScaleRoIAlign
 
 
@@ -133,6 +158,29 @@ def _aligned() -> Iterable[Workload]:
     for count in (1, 8):
         yield of(_SMALL, f"small_{count}", regions=count)
     yield replace(of(_FPN), name="pyramid", levels=4, options=_UNALIGNED)
+
+
+def _family() -> Iterable[Workload]:
+    """The other operators: R-FCN's score maps, and fast_rcnn's regions."""
+    scores = replace(_FAST_RCNN, maps=(1, 21 * 49, 38, 63), regions=300)
+    options = {"rfcn": (("convention", "rfcn"),), "torchvision": (("convention", "torchvision"),)}
+    for convention, how in options.items():
+        name = f"ps_pool_{convention}"
+        yield replace(scores, name=name, operator="ps_roi_pool", options=how)
+    align = replace(scores, name="ps_align", operator="ps_roi_align", options=_SAMPLED[:1])
+    yield align
+    yield replace(align, name="ps_align_backward", mode="backward")
+    boxes = replace(_FAST_RCNN, maps=(1, 256, 38, 63), regions=1000)
+    yield replace(boxes, name="align_1000", operator="roi_align", options=_SAMPLED)
+    yield replace(boxes, name="prroi", operator="prroi_pool")
+    yield replace(boxes, name="average", operator="roi_pool", options=(("mode", "avg"),))
+    yield replace(boxes, name="align_max", operator="roi_align", options=(*_SAMPLED, _MAX))
+    turned = replace(boxes, name="rotated", operator="roi_align_rotated", options=_SAMPLED[:1])
+    yield turned
+    yield replace(turned, name="rotated_backward", mode="backward")
+    crops = replace(boxes, name="crop", operator="crop_and_resize", pooled_size=(14, 14))
+    yield replace(crops, regions=300)
+    yield replace(crops, regions=300, name="crop_backward", mode="backward")
 
 
 def _all() -> Iterable[Workload]:
@@ -157,13 +205,21 @@ def _all() -> Iterable[Workload]:
         yield replace(_FAST_RCNN, name=f"pooled_{h}x{w}", pooled_size=(h, w), regions=regions)
 
     yield from _aligned()
+    yield from _family()
 
 
 WORKLOADS = {workload.name: workload for workload in _all()}
 POOL = ["fast_rcnn", "fast_rcnn_backward", "train", "fpn", "fpn_train", "small_1", "small_8"]
-ALIGN = [name for name, workload in WORKLOADS.items() if workload.operator == "roi_align"]
+ALIGN = [workload.name for workload in _aligned()]
+FAMILY = [workload.name for workload in _family()]
 MAIN = [*POOL, *ALIGN]
-GROUPS = {"main": MAIN, "all": list(WORKLOADS), "roi_pool": POOL, "roi_align": ALIGN}
+GROUPS = {
+    "main": MAIN,
+    "all": list(WORKLOADS),
+    "roi_pool": POOL,
+    "roi_align": ALIGN,
+    "family": FAMILY,
+}
 
 
 def chosen(names: Iterable[str]) -> list[Workload]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-PEERS = ("mxnet", "torchvision", "onnxruntime", "openvino")
+PEERS = ("mxnet", "torchvision", "onnxruntime", "openvino", "tensorflow")
 OURS = ("roipool", "roipool_out", "roipool_torch", "roipool_jax")
 FLOORS = ("fill_fresh", "fill_warm")
 # Where the name isn't its own.
@@ -98,6 +98,11 @@ class Case:
         if self.operator not in known:
             raise UnsupportedError(f"no {self.operator}")
         return known[self.operator]
+
+    def refuse_modes(self) -> None:
+        """For peers whose operator takes none but the usual."""
+        if "mode" in self.options:
+            raise UnsupportedError(f"no mode {self.options['mode']}")
 
     def refuse_all_but_plain_float32(self) -> None:
         """For peers: their regions have the features' dtype, where half types would move the bins,

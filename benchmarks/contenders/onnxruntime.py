@@ -37,6 +37,7 @@ def _roi_align(case: Case):
         "output_width": width,
         "sampling_ratio": case.options["sampling_ratio"],
         "spatial_scale": case.spatial_scale,
+        "mode": "max" if case.options.get("mode") == "onnx_max" else "avg",
         "coordinate_transformation_mode": "half_pixel" if aligned else "output_half_pixel",
     }
     return _model(case, "RoiAlign", inputs, attributes), inputs

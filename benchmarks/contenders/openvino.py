@@ -1,4 +1,4 @@
-"""OpenVINO's ROIPooling, method max, and ROIAlign: forward only.
+"""OpenVINO's ROIPooling, method max, ROIAlign, ROIAlignRotated and PSROIPooling: forward only.
 
 Its bins differ from everyone else's in about 1 of 10,000 values.
 """
@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 
-from benchmarks.contenders import Case
+from benchmarks.contenders import Case, UnsupportedError
 
 sys.modules["openvino_telemetry"] = None  # else importing OpenVINO reports home, in a thread
 import openvino  # noqa: E402
-from openvino import opset13  # noqa: E402
+from openvino import opset13, opset15  # noqa: E402
 
 ABOUT = openvino.__version__.partition("-")[0] + "; every call reuses the memory of its result"
 AGREES = "counted"
@@ -19,7 +19,14 @@ AGREES = "counted"
 
 def forward(case: Case):
     case.refuse_all_but_plain_float32()
-    arrays, node = case.only(roi_pool=_roi_pooling, roi_align=_roi_align)(case)
+    case.refuse_modes()
+    known = {
+        "roi_pool": _roi_pooling,
+        "roi_align": _roi_align,
+        "roi_align_rotated": _rotated,
+        "ps_roi_pool": _ps_roi_pooling,
+    }
+    arrays, node = case.only(**known)(case)
     inputs = [opset13.parameter(array.shape, array.dtype) for array in arrays]
     properties = {
         "INFERENCE_NUM_THREADS": case.threads,
@@ -61,3 +68,27 @@ def _roi_align(case: Case):
 
     boxes = np.ascontiguousarray(case.rois[:, 1:])
     return (case.data, boxes, case.rois[:, 0].astype(np.int32)), node
+
+
+def _rotated(case: Case):
+    def node(data, boxes, images):
+        ratio, scale = case.options["sampling_ratio"], case.spatial_scale
+        return opset15.roi_align_rotated(
+            data, boxes, images, *case.pooled_size, ratio, scale, clockwise_mode=False
+        )
+
+    boxes = np.ascontiguousarray(case.rois[:, 1:])
+    return (case.data, boxes, case.rois[:, 0].astype(np.int32)), node
+
+
+def _ps_roi_pooling(case: Case):
+    if case.options["convention"] != "rfcn":
+        raise UnsupportedError("PSROIPooling has R-FCN's convention alone")
+    size = case.pooled_size[0]
+    channels = case.data.shape[1] // size**2
+
+    def node(data, rois):
+        scale = case.spatial_scale
+        return opset13.psroi_pooling(data, rois, channels, size, scale, 1, 1, "average")
+
+    return (case.data, case.rois), node

@@ -1,7 +1,7 @@
 """roipool on NumPy arrays: any operator by its public functions' names."""
 
 import inspect
-from functools import partial
+from typing import Any
 
 import roipool
 from benchmarks.contenders import Case, UnsupportedError
@@ -23,7 +23,8 @@ def finds(case: Case) -> bool:
     """Whether it finds positions, which its gradient reads."""
     backward = getattr(roipool, f"{of(case).__name__}_backward")
     argmax = inspect.signature(backward).parameters.get("argmax")
-    return argmax is not None and argmax.default is inspect.Parameter.empty
+    required = argmax is not None and argmax.default is inspect.Parameter.empty
+    return required and case.options.get("mode") != "avg"
 
 
 def several(case: Case, arrays: list):
@@ -31,13 +32,17 @@ def several(case: Case, arrays: list):
     return arrays if len(arrays) > 1 else arrays[0]
 
 
+def scaling(case: Case) -> dict[str, Any]:
+    """The scales, of an operator whose regions are in pixels of the image."""
+    named = inspect.signature(of(case)).parameters
+    return {"spatial_scale": several(case, case.scales)} if "spatial_scale" in named else {}
+
+
 def pooling(case: Case, positions: bool = False):
     """What gives values of (data, rois), and positions where asked for and found."""
     found = {"return_argmax": positions} if finds(case) else {}
-    scale = several(case, case.scales)
-    return partial(
-        of(case), pooled_size=case.pooled_size, spatial_scale=scale, **case.options, **found
-    )
+    function, how = of(case), scaling(case) | case.options | found
+    return lambda data, rois, **more: function(data, rois, case.pooled_size, **how, **more)
 
 
 def differentiating(case: Case):
@@ -45,7 +50,7 @@ def differentiating(case: Case):
     function, shape = of(case, "_backward"), several(case, [data.shape for data in case.maps])
     if finds(case):
         return lambda argmax, **more: function(case.grad, argmax, case.rois, shape, **more)
-    how = case.options | {"spatial_scale": several(case, case.scales)}
+    how = case.options | scaling(case)
     return lambda _, **more: function(case.grad, case.rois, shape, **how, **more)
 
 
@@ -78,6 +83,6 @@ def argmax_of(case: Case):
 
 
 def backward_rois(case: Case):
-    function, scale = of(case, "_backward_rois"), several(case, case.scales)
+    function, how = of(case, "_backward_rois"), scaling(case) | case.options
     data = several(case, case.maps)
-    return lambda: (function(case.grad, data, case.rois, scale, **case.options),)
+    return lambda: (function(case.grad, data, case.rois, **how),)

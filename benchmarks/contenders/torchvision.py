@@ -15,13 +15,16 @@ AGREES = "bits"
 
 def _pool(case: Case):
     case.refuse_all_but_plain_float32()
+    case.refuse_modes()
     if len(case.maps) > 1:
         return _pyramid(case)
     function = getattr(torchvision.ops, case.operator, None)
     if function is None:
         raise UnsupportedError(f"no {case.operator}")
-    size, scale = case.pooled_size, case.spatial_scale
-    return lambda data, rois: function(data, rois, size, scale, **case.options)
+    size, scale, options = case.pooled_size, case.spatial_scale, dict(case.options)
+    if options.pop("convention", "torchvision") != "torchvision":
+        raise UnsupportedError("no other convention of ps_roi_pool")
+    return lambda data, rois: function(data, rois, size, scale, **options)
 
 
 def _pyramid(case: Case):
