@@ -26,12 +26,13 @@ from roipool.geometry.integral import Span, integral_bins, integral_taps
 from roipool.geometry.levels import levels_of
 from roipool.geometry.regions import Maps, beside_the_map, float_type, image_index, maps_of
 from roipool.geometry.rotated import Side, rotated_points, rotated_sides, turned
-from roipool.geometry.samples import align_samples, listed_samples
+from roipool.geometry.samples import ListedSamples, align_samples, listed_samples
 from roipool.geometry.taps import Points, PointSlopes, Slopes, Taps, empty_bins, points_of
 
 __all__ = [
     "Bins",
     "Grid",
+    "ListedSamples",
     "Maps",
     "PointSlopes",
     "Points",

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from roipool.geometry.bins import max_bins, round_half_away
+from roipool.geometry.bins import from_pixel, max_bins, round_half_away
 from roipool.geometry.regions import (
     Array,
     Axis,
@@ -28,9 +28,8 @@ def average_taps(
 ) -> Taps:
     """The bins of `max_bins`, each pixel of the same weight."""
     image, *axes = max_bins(xp, rois, maps, pooled_size, data_dtype)
-    dtype = float_type(xp, data_dtype, rois.dtype)
     y, x = (
-        _ones(xp, bins, max(sides) if traced else None, dtype)
+        _ones(xp, bins, max(sides) if traced else None, data_dtype)
         for bins, sides in zip(axes, (maps.heights, maps.widths), strict=True)
     )
     return taps_of(xp, image, (y, x), data_dtype)[0]
@@ -53,8 +52,7 @@ def position_sensitive_taps(
     """
     image, shared = shared_out(xp, rois, maps, pooled_size, data_dtype, convention=convention)
     y, x = (
-        _ones(xp, each.bins, each.axis.longest if traced else None, each.size.dtype)
-        for each in shared
+        _ones(xp, each.bins, each.axis.longest if traced else None, data_dtype) for each in shared
     )
     return taps_of(xp, image, (y, x), data_dtype, each=True)[0]
 
@@ -100,8 +98,9 @@ def pixels_of(xp: Any, rois: Array, dtype: Any) -> Array:
     """Rows whose corners are rounded to pixels of the image, and reach around these."""
     corners = round_half_away(xp, xp.asarray(rois[:, 1:], dtype=dtype))
     last = xp.asarray([0, 0, 1, 1], dtype=dtype)
-    index = xp.asarray(rois[:, :1], dtype=dtype)  # exact, as far as images are counted
-    return xp.concatenate([index, corners + last[None, :]], axis=1)
+    kind = xp.float64 if rois.dtype == xp.float64 else dtype  # rounded, an index may seem whole
+    columns = rois[:, :1], corners + last[None, :]
+    return xp.concatenate([xp.asarray(each, dtype=kind) for each in columns], axis=1)
 
 
 def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Shared:
@@ -111,7 +110,7 @@ def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Shared:
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = product(xp, part[None, :], step[:, None]) + axis.begin[:, None]
     pair = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
-    bins = xp.asarray(clip(xp, pair, along(axis.length, 2)), dtype=xp.int32)
+    bins = from_pixel(xp, axis, xp.zeros_like(size), pair, along(axis.length, 2))
     return Shared(axis, axis.begin, axis.end, size, bins)
 
 
@@ -123,13 +122,15 @@ def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Shared:
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = part[None, :] * step[:, None]
     offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
-    last = clip(xp, axis.last, axis.longest) if getattr(axis.last, "ndim", 0) else axis.last
-    inside = clip(xp, offsets + begin[:, None, None], along(last, 2))
-    return Shared(axis, begin, end, size, xp.asarray(inside, dtype=xp.int32))
+    last = axis.length - 1
+    last = clip(xp, last, axis.longest) if getattr(last, "ndim", 0) else max(last, 0)
+    bins = from_pixel(xp, axis, begin, offsets, along(last, 2))
+    return Shared(axis, begin, end, size, bins)
 
 
-def _ones(xp: Any, bins: Array, taps: int | None, dtype: Any) -> Listed:
-    """The pixels of each bin [begin, end), weighing 1 / their number."""
+def _ones(xp: Any, bins: Array, taps: int | None, data_dtype: Any) -> Listed:
+    """The pixels of each bin [begin, end), weighing 1 / their number, rounded only as sums are."""
+    dtype = xp.float64 if data_dtype == xp.float64 else xp.float32
     begin, end = bins[..., 0], bins[..., 1]
     size = xp.maximum(end - begin, xp.zeros_like(begin))
     if taps is None:

@@ -67,17 +67,23 @@ def _axis_bins(xp: Any, pixels: Rounded, count: int) -> Array:
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = part[None, :] * step[:, None]
     offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
+    return from_pixel(xp, axis, begin, offsets, along(axis.length, 2))
+
+
+def from_pixel(xp: Any, axis: Axis, begin: Array, offsets: Array, most: Any) -> Array:
+    """(K, P, 2) int32 in [0, most], whole numbers counted from each region's pixel (K,)."""
     begin = begin[:, None, None]
     # Exact wherever the sum lies inside the map, as long as the map's length is exact in the type.
     if axis.longest > 2**24:
         offsets, begin = (xp.asarray(v, dtype=xp.float64) for v in (offsets, begin))
-    return xp.asarray(clip(xp, offsets + begin, along(axis.length, 2)), dtype=xp.int32)
+    return xp.asarray(clip(xp, offsets + begin, most), dtype=xp.int32)
 
 
 def round_half_away(xp: Any, value: Array) -> Array:
-    """Round as C does. The usual floor(|v| + 0.5) is wrong at 0.49999997; doubling is exact."""
+    """Round as C does. The usual floor(|v| + 0.5) is wrong at 0.49999997; a fraction is exact."""
     size = xp.abs(value)
-    return xp.sign(value) * (xp.floor(size * 2) - xp.floor(size))
+    whole = xp.floor(size)
+    return xp.sign(value) * (whole + xp.asarray(size - whole >= 0.5, dtype=value.dtype))
 
 
 def inclusive_size(xp: Any, begin: Array, end: Array) -> Array:

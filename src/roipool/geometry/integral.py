@@ -17,7 +17,8 @@ def integral_taps(
 ) -> tuple[Taps, Slopes]:
     """Each pixel weighs as much as the hat around it has in a bin, of the bin's own size.
 
-    A hat is 1 at its pixel and falls to 0 at the next on either side: interpolation as a sum.
+    A hat is 1 at its pixel and falls to 0 at the next on either side: interpolation as a sum. On
+    either side it is a line, whose mean is its value in the middle.
     """
     image, spans = integral_bins(xp, rois, maps, pooled_size, data_dtype)
     y, x = (_hats(xp, span, span.axis.longest if traced else None) for span in spans)
@@ -61,7 +62,9 @@ def _hats(xp: Any, span: Span, taps: int | None) -> Listed:
     axis, size, begin, end = span
     count = begin.shape[1]
     some = (size > 0)[:, None, None]
-    part = xp.arange(count, dtype=size.dtype)[None, :]
+    part = xp.arange(count, dtype=size.dtype)[None, :, None]
+    if axis.longest > 2**24:  # whose pixels float32 does not hold
+        begin, end = (xp.asarray(edge, dtype=xp.float64) for edge in (begin, end))
     first, stop = _reached(xp, axis, begin, end)
     if taps is None:
         most = xp.max(stop - first) if stop.shape[0] else 0
@@ -69,46 +72,28 @@ def _hats(xp: Any, span: Span, taps: int | None) -> Listed:
     further = xp.arange(taps, dtype=xp.int32)
     pixel = first[..., None] + further
     inside = (pixel < stop[..., None]) & some
-    place = xp.asarray(pixel, dtype=size.dtype)
+    place = xp.asarray(pixel, dtype=begin.dtype)
     size = along(xp.where(size > 0, size, xp.ones_like(size)), 2)
     # From a bin's ends to the pixel: of positions far from it their squares would lose all digits.
-    u, v = begin[..., None] - place, end[..., None] - place
-    weight = quotient(xp, _area(xp, u, v), size)
-    of_end = quotient(xp, _hat(xp, v) - weight, size)
-    of_begin = quotient(xp, weight - _hat(xp, u), size)
-    slopes = []
-    scale = along(axis.scale, 2)
-    for sign, from_end in ((-1, 1), (1, 0)):  # how both ends of a bin move with those of the region
-        at_begin, at_end = (
-            scale * (from_end + sign * (part + n) / count)[..., None] for n in (0, 1)
-        )
-        slopes.append(of_begin * at_begin + of_end * at_end)
-    terms = [xp.where(inside, term, xp.zeros_like(term)) for term in (weight, *slopes)]
+    u, v = (xp.asarray(edge[..., None] - place, dtype=size.dtype) for edge in (begin, end))
+    terms = [xp.zeros_like(u) for _ in range(3)]
+    for rise, low, high in ((1, -1, 0), (-1, 0, 1)):
+        half = xp.clip(u, low, high), xp.clip(v, low, high)
+        length, middle = half[1] - half[0], (half[0] + half[1]) / 2
+        # As a sample in the middle does, where the line has its mean: nothing cancels.
+        t = (part + quotient(xp, middle - u, size)) / count
+        moves = rise * length * along(axis.scale, 2)
+        parts = product(xp, length, 1 + rise * middle), moves * (1 - t), moves * t
+        terms = [term + part for term, part in zip(terms, parts, strict=True)]
+    terms = [xp.where(inside, quotient(xp, term, size), xp.zeros_like(term)) for term in terms]
     return Listed(xp.where(inside, pixel, xp.zeros_like(pixel)), terms)
 
 
 def _reached(xp: Any, axis: Axis, begin: Array, end: Array) -> tuple[Array, Array]:
     """The pixels whose hats a bin may reach: the first, and the one behind the last."""
-    length = along(axis.border, 1)
+    length = along(axis.length if begin.dtype == xp.float64 else axis.border, 1)
     bounds = []
     for edge in (xp.floor(begin), xp.ceil(end) + 1):
         edge = xp.minimum(xp.maximum(edge, xp.zeros_like(edge)), xp.zeros_like(edge) + length)
         bounds.append(xp.asarray(edge, dtype=xp.int32))
     return bounds[0], bounds[1]
-
-
-def _area(xp: Any, u: Array, v: Array) -> Array:
-    """Of the hat between u and v, in either half by itself."""
-
-    def between(x: Array, low: float, high: float) -> Array:
-        return xp.clip(x, low, high)
-
-    rise = between(u, -1, 0), between(v, -1, 0)
-    fall = between(u, 0, 1), between(v, 0, 1)
-    left = (rise[1] - rise[0]) * (1 + (rise[0] + rise[1]) / 2)
-    right = (fall[1] - fall[0]) * (1 - (fall[0] + fall[1]) / 2)
-    return left + right
-
-
-def _hat(xp: Any, x: Array) -> Array:
-    return xp.clip(1 - xp.abs(x), 0, None)

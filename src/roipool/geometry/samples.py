@@ -1,12 +1,13 @@
 """The samples of roi_align one by one, of which a bin takes the largest."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from roipool.geometry.align import Grid, align_grids, read_of
-from roipool.geometry.regions import Array, Maps, along, quotient
+from roipool.geometry.regions import Array, Maps, along, product, quotient
 from roipool.geometry.taps import Slopes, Taps
 
 BEYOND = 2  # samples that are listed beyond the map: where rounding may still put one on it
+FAR_BEYOND = 8  # the most that are so beside, where their numbers are far apart
 
 
 def align_samples(
@@ -33,8 +34,9 @@ def align_samples(
     sums = xp.float64 if data_dtype == xp.float64 else xp.float32
     ranges, pixels, weights, slopes = [], [], [], []
     for grid in grids:
-        first, count, most = listed_samples(xp, grid, sampling_ratio, traced)
-        sample = first[:, :, None] + (xp.arange(most, dtype=grid.size.dtype) + 0.5)
+        first, step, count, most = listed_samples(xp, grid, sampling_ratio, traced)
+        further = xp.arange(most, dtype=grid.size.dtype)
+        sample = first[:, :, None] + (product(xp, step[:, :, None], further) + 0.5)
         read = read_of(xp, grid, sample)
         pixel = _paired(xp, read.low, read.high, singly, read.low)
         terms = [
@@ -50,31 +52,52 @@ def align_samples(
     return Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel), Slopes(*slopes)
 
 
-def listed_samples(
-    xp: Any, grid: Grid, sampling_ratio: int, traced: bool = False
-) -> tuple[Array, Array, int]:
-    """Of each bin's samples the first that is listed, how many are, and of any bin the most."""
+class ListedSamples(NamedTuple):
+    """Of each bin's samples those that are listed: (K, P) each, but for `most`.
+
+    Attributes:
+        first: The number of the first.
+        step: How far it is to the next: 1, but where numbers are rounded to more. Samples whose
+            number is then the same lie in one place.
+        count: How many there are.
+        most: Of any bin.
+    """
+
+    first: Array
+    step: Array
+    count: Array
+    most: int
+
+
+def listed_samples(xp: Any, grid: Grid, sampling_ratio: int, traced: bool = False) -> ListedSamples:
+    """The samples of each bin that may lie on the map, and some beside it."""
     zero = xp.zeros_like(grid.first)
-    samples = xp.where(grid.none, xp.zeros_like(grid.samples), grid.samples)[:, None]
+    samples = zero + xp.where(grid.none, xp.zeros_like(grid.samples), grid.samples)[:, None]
     if sampling_ratio > 0:
-        return zero, zero + samples, sampling_ratio
-    apart = quotient(xp, grid.size, grid.samples)[:, None]
-    near = [
-        quotient(xp, edge - grid.first, apart + zero) for edge in (-1, along(grid.axis.border, 1))
-    ]
-    first = _within(xp, xp.floor(near[0]) - BEYOND, samples)
-    stop = _within(xp, xp.ceil(near[1]) + BEYOND, samples)
-    count = xp.maximum(stop - first, zero)
+        return ListedSamples(zero, zero + 1, samples, sampling_ratio)
+    apart = zero + quotient(xp, grid.size, grid.samples)[:, None]
+    begin, end = (
+        quotient(xp, edge - grid.first, apart) for edge in (-1, along(grid.axis.border, 1))
+    )
+    rounding = xp.finfo(grid.first.dtype).eps
+    # Three roundings lie between an edge and its sample's number, and three to that one's place.
+    far = xp.floor(4 * rounding * xp.maximum(xp.abs(begin), xp.abs(end)))
+    far = xp.minimum(far, samples)  # which is finite
+    first = _within(xp, xp.floor(begin) - BEYOND - far, samples)
+    stop = _within(xp, xp.ceil(end) + BEYOND + far, samples)
+    step = xp.maximum((first + first * (0.75 * rounding)) - first, zero + 1)
+    count = xp.maximum(xp.ceil((stop - first) / step), zero)
     if traced:
-        most = 2 * (grid.axis.longest + 1) + 2 * BEYOND + 2
+        longest = grid.axis.longest + 1
+        most = longest + max(longest, 2 * FAR_BEYOND) + 2 * BEYOND + 2
         count = xp.minimum(count, xp.full_like(count, most))
     else:
         most = int(xp.max(count)) if count.shape[0] else 0
-    return first, count, most
+    return ListedSamples(first, step, count, most)
 
 
 def _within(xp: Any, value: Array, most: Array) -> Array:
-    return xp.minimum(xp.maximum(value, xp.zeros_like(value)), xp.zeros_like(value) + most)
+    return xp.minimum(xp.maximum(value, xp.zeros_like(value)), most)
 
 
 def _paired(xp: Any, low: Array, high: Array, singly: bool, fill: Array) -> Array:

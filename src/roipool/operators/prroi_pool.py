@@ -119,7 +119,7 @@ def prroi_pool_backward_rois(grad: Any, data: Any, rois: Any, spatial_scale: Sca
         >>> data = np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4)    # slopes of 4 and 1
         >>> roi = np.array([[0, 0.5, 0.5, 2, 1.5]], dtype=np.float32)
         >>> grad = np.ones((1, 1, 1, 1), np.float32)
-        >>> roipool.prroi_pool_backward_rois(grad, data, roi)
+        >>> roipool.prroi_pool_backward_rois(grad, data, roi).round(3)
         array([[0. , 0.5, 2. , 0.5, 2. ]], dtype=float32)
     """
     call = PRROI_POOL.call(checks.pooled_size_of(grad), spatial_scale, checks.several(data))

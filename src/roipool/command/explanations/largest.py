@@ -116,7 +116,7 @@ def _winners(
     """The pixels of each bin's winner, and where it lies; of a sample so many are compared."""
     taps = pooled.structure
     ratio = pooled.options["sampling_ratio"]
-    first = [geometry.listed_samples(np, grid, ratio)[0][0] for grid in grids]
+    every = [geometry.listed_samples(np, grid, ratio) for grid in grids]
     pixels, places = {}, {}
     for i, j in np.ndindex(*pooled.size):
         if pooled.argmax[i, j] < 0:
@@ -133,8 +133,8 @@ def _winners(
         if read is not None:
             pixels[i, j] = read
         (at_y,), (at_x,) = (
-            positions(grid, p, [begin[p] + k // each])
-            for grid, begin, p, k in zip(grids, first, (i, j), won, strict=True)
+            positions(grid, p, [samples.first[0, p] + k // each * samples.step[0, p]])
+            for grid, samples, p, k in zip(grids, every, (i, j), won, strict=True)
         )
         places[i, j] = at_x, at_y
     return pixels, places
