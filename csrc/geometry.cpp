@@ -1,35 +1,15 @@
 #include "geometry.h"
 
-#include <algorithm>
-#include <cmath>
-
+#include "inclusive_bins.h"
 #include "scaled.h"
 
 namespace roipool {
 namespace {
 
-// max(end − begin + 1, 1) rounded once: see inclusive_size in geometry/bins.py.
-template <class F>
-F inclusive_size(F begin, F end) {
-  const F near = end - begin;
-  const F back = near - end;
-  const F lost = (end - (near - back)) - (begin + back);
-  const F above = near + lost * 2;
-  const F size = lost > 0 && above - near == lost * 2 ? above : near + (lost + 1);
-  return size < 1 ? F(1) : size;
-}
-
 template <class F>
 void axis_bins(F first, F last, int64_t length, int64_t count, int32_t* bins) {
-  const F begin = std::round(first), step = inclusive_size(begin, std::round(last)) / F(count);
-  const auto inside = [&](F offset) {
-    // Exact wherever the sum lies inside the map: double holds every length there is.
-    return int32_t(std::clamp(double(offset) + double(begin), 0.0, double(length)));
-  };
-  for (int64_t p = 0; p < count; ++p) {
-    bins[2 * p] = inside(std::floor(F(p) * step));
-    bins[2 * p + 1] = inside(std::ceil(F(p + 1) * step));
-  }
+  const InclusiveBins<F> found(first, last, length, count);
+  for (int64_t p = 0; p < count; ++p) bins[2 * p] = found.begin(p), bins[2 * p + 1] = found.end(p);
 }
 
 template <class F, class In>

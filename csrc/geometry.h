@@ -1,6 +1,6 @@
 // The native twins of geometry/: a small call would spend most of its time in the text's many array
 // operations. Here what they take, and bins; tests/test_geometry.py holds these to the text, bit
-// for bit. Taps are in align_taps.h.
+// for bit. What lists pixels is in conventions.h.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 #include <cxxabi.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -11,8 +12,8 @@
 #include <numeric>
 #include <vector>
 
-#include "align_taps.h"
 #include "call.h"
+#include "conventions.h"
 #include "geometry.h"
 #include "isa.h"
 #include "max_pool.h"
@@ -45,48 +46,59 @@ std::vector<MapSizes> map_sizes(nb::handle maps) {
   return sizes;
 }
 
-// Regions, and what they have in memory that is to be filled: images, and of each bin two numbers.
+// Regions, and memory for what each has: its image, then ranges.
 struct Filled {
   Operands arrays;
-  const Array& rows = arrays.all()[0][0];
-  Rois rois{rows.start, rows.itemsize == 8, rows.shape[0], rows.strides[0], rows.strides[1]};
-  int32_t *image = part(1), *y = part(2), *x = part(3);
-  int64_t pooled_h = arrays.all()[2][0].shape[1], pooled_w = arrays.all()[3][0].shape[1];
+  Rois rois;
+  std::vector<int32_t*> parts;
 
-  Filled(PyObject* rois, PyObject* parts) : arrays({&rois, 1}, entries_of(parts)) {}
+  const Array& part(int i) const { return arrays.all()[1 + i][0]; }
 
- private:
-  int32_t* part(int i) const { return const_cast<int32_t*>(whole_numbers(arrays.all()[i][0])); }
+  Filled(PyObject* rows, PyObject* filled) : arrays({&rows, 1}, entries_of(filled)) {
+    const Array& given = arrays.all()[0][0];
+    rois = {given.start, given.itemsize == 8, given.shape[0], given.strides[0], given.strides[1]};
+    for (const Operand& part : arrays.all().subspan(1))
+      parts.push_back(const_cast<int32_t*>(whole_numbers(part[0])));
+  }
 };
 
 bool bins_py(nb::handle rois, nb::handle maps, bool in_double, nb::handle bins) {
   const Filled f(rois.ptr(), bins.ptr());
-  return fill_bins({f.rois, in_double, map_sizes(maps), f.pooled_h, f.pooled_w, f.image, f.y, f.x});
+  return fill_bins({f.rois, in_double, map_sizes(maps), f.part(1).shape[1], f.part(2).shape[1],
+                    f.parts[0], f.parts[1], f.parts[2]});
 }
 
-// What else there is of taps comes as bytes.
-nb::tuple taps_py(nb::handle rois, nb::handle maps, bool in_double, bool sums_in_double,
-                  int64_t sampling_ratio, bool aligned, bool slopes, nb::handle ranges,
-                  int threads) {
+// Lists, whose lengths none knows before, come as bytes.
+nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
+                    const std::pair<int64_t, int64_t>& pooled_size,
+                    const std::vector<int64_t>& options, bool in_double, bool sums_in_double,
+                    bool slopes, bool each, nb::handle ranges, int threads) {
   const Filled f(rois.ptr(), ranges.ptr());
   nb::list lists;
-  const auto memory_of = [&](int64_t bytes) {
+  const auto memory = [&](int64_t bytes) {
     const auto memory = nb::steal<nb::object>(PyBytes_FromStringAndSize(nullptr, bytes));
     if (!memory) {
       PyErr_Clear();
-      throw OutOfMemory("the taps of regions", double(bytes));
+      throw OutOfMemory("the pixels of regions", double(bytes));
     }
     lists.append(memory);
     return static_cast<void*>(PyBytes_AS_STRING(memory.ptr()));
   };
-  const auto memory = [&](int64_t count) -> TapMemory {
-    const int64_t bytes = count * (sums_in_double ? 8 : 4);
-    return {static_cast<int32_t*>(memory_of(count * 4)), memory_of(bytes),
-            slopes ? memory_of(2 * bytes) : nullptr};
-  };
-  const bool all_regions = align_taps({f.rois, in_double, sums_in_double, slopes, map_sizes(maps),
-                                       f.pooled_h, f.pooled_w, sampling_ratio, aligned, f.image,
-                                       f.y, f.x, memory, threads_or_default(threads)});
+  Listing call{f.rois,
+               map_sizes(maps),
+               pooled_size.first,
+               pooled_size.second,
+               options,
+               in_double,
+               sums_in_double,
+               slopes,
+               each,
+               f.parts[0],
+               {},
+               memory,
+               threads_or_default(threads)};
+  std::copy(f.parts.begin() + 1, f.parts.end(), call.ranges);
+  const bool all_regions = convention_named(convention)(call);
   return nb::make_tuple(all_regions, lists);
 }
 
@@ -192,12 +204,14 @@ NB_MODULE(_core, m) {
       "Fills bins as geometry.max_bins does, from float32 or float64 rois; returns whether every\n"
       "row is a region.");
   m.def(
-      "taps", &taps_py, "rois"_a, "maps"_a, "in_double"_a, "sums_in_double"_a, "sampling_ratio"_a,
-      "aligned"_a, "slopes"_a, "ranges"_a, "threads"_a = 0,
-      "Fills ranges (image, y_taps, x_taps) as geometry.align_taps does, from float32 or float64\n"
-      "rois; returns whether every row is a region, and bytes: of y_pixel, y_weight and, where\n"
-      "asked for, the slopes along y, then along x. Taps that neither weigh nor, where that is\n"
-      "asked for, move are left out.");
+      "listed", &listed_py, "convention"_a, "rois"_a, "maps"_a, "pooled_size"_a, "options"_a,
+      "in_double"_a, "sums_in_double"_a, "slopes"_a, "each"_a, "ranges"_a, "threads"_a = 0,
+      "Fills ranges, the image of each region and where its bins' pixels begin and end, as the\n"
+      "convention of that name in geometry does, from float32 or float64 rois. Returns whether\n"
+      "every row is a region, and lists as bytes: of pixels, weights and, where asked for, "
+      "slopes;\n"
+      "of taps along y, then along x. What neither weighs nor, where that is asked for, moves is\n"
+      "left out.");
   m.def("run", &run_py, "kernel"_a, "dtype"_a, "inputs"_a, "results"_a, "threads"_a = 0,
         "Runs a kernel on arrays in the order of kernels.py; feature maps may be a list of them.\n"
         "Returns False when an argmax lies outside its map.");

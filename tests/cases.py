@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 
-from roipool import geometry, native
+from roipool import geometry, twins
 
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 INTEGERS = [np.int8, np.uint8, np.int16, np.int32]
@@ -142,4 +142,4 @@ def _bits(array):
 def max_bins(rois, shape, pooled_size, scale, dtype):
     """The bins of max pooling on maps of that shape, as the native core takes them."""
     maps = geometry.maps_of([shape], [(scale, scale)])
-    return native.bins(rois, maps, pooled_size, dtype)[0][0]
+    return twins.max_bins(rois, maps, pooled_size, dtype)[0][0]

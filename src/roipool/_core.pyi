@@ -18,21 +18,23 @@ def bins(
     row is a region.
     """
 
-def taps(
+def listed(
+    convention: str,
     rois: NDArray[Any],
     maps: Maps,
+    pooled_size: tuple[int, int],
+    options: Sequence[int],
     in_double: bool,
     sums_in_double: bool,
-    sampling_ratio: int,
-    aligned: bool,
     slopes: bool,
+    each: bool,
     ranges: tuple[NDArray[np.int32], ...],
     threads: int = 0,
 ) -> tuple[bool, list[bytes]]:
-    """Fills ranges (image, y_taps, x_taps) as geometry.align_taps does, from float32 or float64
-    rois; returns whether every row is a region, and bytes: of y_pixel, y_weight and, where asked
-    for, the slopes along y, then along x. Taps that neither weigh nor, where that is asked for,
-    move are left out.
+    """Fills ranges, the image of each region and where its bins' pixels begin and end, as the
+    convention of that name in geometry does, from float32 or float64 rois. Returns whether every
+    row is a region, and lists as bytes: of pixels, weights and, where asked for, slopes; of taps
+    along y, then along x. What neither weighs nor, where that is asked for, moves is left out.
     """
 
 def run(

@@ -107,8 +107,9 @@ class Operator(NamedTuple):
         kernel: The name of the kernel that reduces.
         structure: (xp, rois, maps, pooled_size, data_dtype, *more, traced=False) to what the kernel
             takes beside the features, and how the weights in it move with the regions, or None.
-        twin: The name of the same in native code (see native.py), for rows that can be looked at;
+        twin: The name of its text in native code (see twins.py), for rows that can be looked at;
             "" where there is none: the array text then serves NumPy too.
+        twin_fixed: Options of the twin that no call says.
         dtypes: The names of those that features may have.
         options: Beside the pooled size and the scales.
         rows: What a region is.
@@ -129,6 +130,7 @@ class Operator(NamedTuple):
     structure: Callable[..., tuple[Any, Any]]
     dtypes: tuple[str, ...]
     twin: str = ""
+    twin_fixed: Mapping[str, Any] = {}
     options: tuple[Option, ...] = ()
     rows: Rows = CORNERS
     moves: Mapping[str, tuple[int, ...]] = {}

@@ -3,7 +3,7 @@
 What a row becomes is geometry's alone to say; what is neither region nor padding is refused here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -13,6 +13,7 @@ from roipool import _core, geometry, memory, planes, rois
 from roipool.descriptions import CORNERS, Call, Operator, Rows
 from roipool.kernels import Kernel
 from roipool.memory import bits
+from roipool.twins import TWINS
 
 SIXTEEN_BITS = ("float16", "bfloat16")
 
@@ -36,8 +37,9 @@ def structure(
     # Half types have the arithmetic of float32, and NumPy need not know them.
     dtype = np.float64 if data_dtype == "float64" else np.float32
     given = maps, call.pooled_size, dtype, *call.more
-    if operator.twin and (rows.dtype == np.float32 or rows.dtype == np.float64):
-        found, all_known = TWINS[operator.twin](rows, *given, moving=moving)
+    if operator.twin and rows.dtype.itemsize <= 8:  # which float64 holds
+        twin, fixed = TWINS[operator.twin], operator.twin_fixed
+        found, all_known = twin(rows, *given, **fixed, moving=moving)
     else:
         with np.errstate(all="ignore"):  # told by name below
             structure, slopes = operator.structure(np, rows, *given)
@@ -106,68 +108,6 @@ def image_index(rows: np.ndarray, images: int, first: int = 0, kind: Rows = CORN
         image: np.ndarray = geometry.image_index(np, index, images)
     rois.refuse_batch_indices(rows, image, images, first, kind)
     return image
-
-
-def bins(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    *,
-    moving: bool = False,
-) -> tuple[tuple[geometry.Bins, None], bool]:
-    """The twin of `geometry.max_bins`: bins do not move."""
-    found = geometry.Bins(*_of_bins(len(rows), pooled_size))
-    return (found, None), _core.bins(rows, maps, _in_double(rows, data_dtype), found)
-
-
-def taps(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    sampling_ratio: int,
-    aligned: bool,
-    *,
-    moving: bool = False,
-    threads: int = 0,
-) -> tuple[tuple[geometry.Taps, geometry.Slopes | None], bool]:
-    """The twin of `geometry.align_taps`: only taps that weigh or, where `moving`, have a slope."""
-    image, y_taps, x_taps = ranges = _of_bins(len(rows), pooled_size)
-    wide = data_dtype is np.float64
-    in_double = _in_double(rows, data_dtype)
-    all_known, lists = _core.taps(
-        rows, maps, in_double, wide, sampling_ratio, aligned, moving, ranges, threads
-    )
-    kinds = (np.int32, *[data_dtype] * (1 + moving)) * 2
-    parts = [np.frombuffer(part, kind) for part, kind in zip(lists, kinds, strict=True)]
-    y_pixel, y_weight, x_pixel, x_weight = parts[:2] + parts[2 + moving : 4 + moving]
-    found = geometry.Taps(image, y_weight, x_weight, y_taps, y_pixel, x_taps, x_pixel)
-    slopes = geometry.Slopes(*(part.reshape(-1, 2) for part in parts[2::3])) if moving else None
-    return (found, slopes), all_known
-
-
-# Text of geometry's in native code: (rows, maps, pooled_size, data_dtype, *more, moving=False) to
-# the same, and whether every row is a region. How weights move is said where `moving`, and what
-# only moves is left out elsewhere.
-TWINS: dict[str, Callable[..., tuple[tuple[Any, Any], bool]]] = {
-    "max_bins": bins,
-    "align_taps": taps,
-}
-
-
-def _of_bins(count: int, pooled_size: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """Memory for what each of so many regions has: its image, and two numbers of each bin."""
-    height, width = pooled_size
-    return (
-        np.empty(count, np.int32),
-        np.empty((count, height, 2), np.int32),
-        np.empty((count, width, 2), np.int32),
-    )
-
-
-def _in_double(rows: np.ndarray, data_dtype: Any) -> bool:
-    return geometry.float_type(np, data_dtype, rows.dtype) is np.float64
 
 
 def pool(

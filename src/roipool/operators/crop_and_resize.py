@@ -44,6 +44,7 @@ CROP_AND_RESIZE = described(
         "crop_and_resize",
         kernel="taps_read",
         structure=_taps,
+        twin="crop_taps",
         dtypes=checks.FLOATS,
         options=(
             Option("method", "str", checks.word("method", METHODS)),

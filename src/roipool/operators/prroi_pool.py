@@ -24,6 +24,7 @@ PRROI_POOL = described(
         "prroi_pool",
         kernel="taps_read",
         structure=_taps,
+        twin="integral_taps",
         dtypes=checks.FLOATS,
         moves=ENDS,
         curved=True,

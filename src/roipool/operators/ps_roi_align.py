@@ -35,6 +35,8 @@ PS_ROI_ALIGN = described(
         "ps_roi_align",
         kernel="taps_read",
         structure=_taps,
+        twin="align_taps",
+        twin_fixed={"each": True},
         dtypes=checks.FLOATS,
         options=(Option("sampling_ratio", "int", checks.sampling_ratio),),
         moves=ENDS,

@@ -38,6 +38,7 @@ PS_ROI_POOL = described(
         "ps_roi_pool",
         kernel="taps_read",
         structure=_taps,
+        twin="position_sensitive_taps",
         dtypes=checks.FLOATS,
         options=(Option("convention", "str", checks.word("convention", CONVENTIONS)),),
         position_sensitive=True,

@@ -56,6 +56,7 @@ ROI_POOL_AVG = described(
         "roi_pool_avg",
         kernel="taps_read",
         structure=_taps,
+        twin="average_taps",
         dtypes=checks.FLOATS,
         function="roi_pool",
         fixed={"mode": "avg"},

@@ -1,0 +1,214 @@
+"""The twins of geometry's texts in the native core, for rows that can be looked at.
+
+Much faster than the array text, and without its wide arrays: in memory for what is listed. What
+neither weighs nor, where `moving`, moves is left out.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from roipool import _core, geometry
+
+Given = tuple[np.ndarray, geometry.Maps, tuple[int, int], Any]
+Found = tuple[tuple[Any, Any], bool]
+
+
+def max_bins(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    moving: bool = False,
+) -> Found:
+    """The twin of `geometry.max_bins`: bins do not move."""
+    found = geometry.Bins(*_of_bins(len(rows), pooled_size))
+    known = _core.bins(_floats(rows), maps, _in_double(rows, data_dtype), found)
+    return (found, None), known
+
+
+def align_taps(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    sampling_ratio: int,
+    aligned: bool = True,
+    **how: Any,
+) -> Found:
+    """The twin of `geometry.align_taps`."""
+    given = rows, maps, pooled_size, data_dtype
+    return _taps("align_taps", given, (sampling_ratio, aligned), **how)
+
+
+def align_samples(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    sampling_ratio: int,
+    aligned: bool,
+    *,
+    singly: bool,
+    **how: Any,
+) -> Found:
+    """The twin of `geometry.align_samples`, which lists pairs whatever they weigh."""
+    given = rows, maps, pooled_size, data_dtype
+    return _taps("align_samples", given, (sampling_ratio, aligned, singly), **how)
+
+
+def average_taps(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *,
+    moving: bool = False,
+    **how: Any,
+) -> Found:
+    """The twin of `geometry.average_taps`, whose weights do not move."""
+    return _taps("average_taps", (rows, maps, pooled_size, data_dtype), (), **how)
+
+
+def position_sensitive_taps(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    convention: str,
+    *,
+    moving: bool = False,
+    **how: Any,
+) -> Found:
+    """The twin of `geometry.position_sensitive_taps`, whose weights do not move."""
+    given = rows, maps, pooled_size, data_dtype
+    return _taps("position_sensitive_taps", given, (convention == "rfcn",), each=True, **how)
+
+
+def integral_taps(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    **how: Any,
+) -> Found:
+    """The twin of `geometry.integral_taps`."""
+    return _taps("integral_taps", (rows, maps, pooled_size, data_dtype), (), **how)
+
+
+def crop_taps(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    method: str,
+    extrapolation_value: float,
+    tensorflow: bool,
+    **how: Any,
+) -> Found:
+    """The twin of `geometry.crop_taps`; what a bin without taps is, is not its own to say."""
+    given = rows, maps, pooled_size, data_dtype
+    return _taps("crop_taps", given, (method == "nearest", tensorflow), **how)
+
+
+# (rows, maps, pooled_size, data_dtype, *options, moving=False) to what the text of that name gives,
+# and whether every row is a region.
+TWINS: dict[str, Callable[..., Found]] = {
+    twin.__name__: twin
+    for twin in (
+        max_bins,
+        align_taps,
+        align_samples,
+        average_taps,
+        position_sensitive_taps,
+        integral_taps,
+        crop_taps,
+    )
+}
+
+
+def _taps(
+    convention: str,
+    given: Given,
+    options: tuple[int, ...],
+    *,
+    each: bool = False,
+    moving: bool = False,
+    threads: int = 0,
+) -> Found:
+    """`each` bin by itself, where it is a region of one bin."""
+    rows, _, (height, width), data_dtype = given
+    if each:
+        ranges = _of_bins(len(rows) * height * width, (1, 1))
+    else:
+        ranges = _of_bins(len(rows), (height, width))
+    lists, all_known = _listed(convention, given, options, ranges, each, moving, threads)
+    slopes = None
+    if moving:
+        y_pixel, y_weight, y_slopes, x_pixel, x_weight, x_slopes = lists
+        slopes = geometry.Slopes(
+            np.frombuffer(y_slopes, data_dtype).reshape(-1, 2),
+            np.frombuffer(x_slopes, data_dtype).reshape(-1, 2),
+        )
+    else:
+        y_pixel, y_weight, x_pixel, x_weight = lists
+    image, y_taps, x_taps = ranges
+    found = geometry.Taps(
+        image,
+        np.frombuffer(y_weight, data_dtype),
+        np.frombuffer(x_weight, data_dtype),
+        y_taps,
+        np.frombuffer(y_pixel, np.int32),
+        x_taps,
+        np.frombuffer(x_pixel, np.int32),
+    )
+    return (found, slopes), all_known
+
+
+def _listed(
+    convention: str,
+    given: Given,
+    options: tuple[int, ...],
+    ranges: tuple[np.ndarray, ...],
+    each: bool,
+    moving: bool,
+    threads: int,
+) -> tuple[list[bytes], bool]:
+    rows, maps, pooled_size, data_dtype = given
+    in_double, wide = _in_double(rows, data_dtype), data_dtype is np.float64
+    all_known, lists = _core.listed(
+        convention,
+        _floats(rows),
+        maps,
+        pooled_size,
+        options,
+        in_double,
+        wide,
+        moving,
+        each,
+        ranges,
+        threads,
+    )
+    return lists, all_known
+
+
+def _of_bins(count: int, pooled_size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Memory for what each of so many regions has: its image, and two numbers of each bin."""
+    height, width = pooled_size
+    return (
+        np.empty(count, np.int32),
+        np.empty((count, height, 2), np.int32),
+        np.empty((count, width, 2), np.int32),
+    )
+
+
+def _floats(rows: np.ndarray) -> np.ndarray:
+    """Rows of any type, of which the core takes two; it rounds them to F itself."""
+    known = rows.dtype == np.float32 or rows.dtype == np.float64
+    return rows if known else rows.astype(np.float64)
+
+
+def _in_double(rows: np.ndarray, data_dtype: Any) -> bool:
+    return geometry.float_type(np, data_dtype, rows.dtype) is np.float64
