@@ -8,9 +8,10 @@ namespace roipool {
 namespace {
 
 constexpr std::pair<std::string_view, Convention> kConventions[] = {
-    {"align_taps", align_taps},       {"align_samples", align_samples},
-    {"average_taps", average_taps},   {"position_sensitive_taps", position_sensitive_taps},
-    {"integral_taps", integral_taps}, {"crop_taps", crop_taps},
+    {"align_taps", align_taps},         {"align_samples", align_samples},
+    {"average_taps", average_taps},     {"position_sensitive_taps", position_sensitive_taps},
+    {"integral_taps", integral_taps},   {"crop_taps", crop_taps},
+    {"rotated_points", rotated_points},
 };
 
 }  // namespace

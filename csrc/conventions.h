@@ -11,7 +11,7 @@
 
 namespace roipool {
 
-// Regions to be listed, and what is filled: all that geometry.Taps are.
+// Regions to be listed, and what is filled: all that geometry.Taps or geometry.Points are.
 struct Listing {
   Rois rois;
   std::vector<MapSizes> maps;
@@ -22,7 +22,7 @@ struct Listing {
   bool slopes;                       // whether they are asked for
   bool each;                         // each bin is a region by itself, in an image of its own
   int32_t* image;                    // of each region: −1 for a row that is none
-  // Where each bin's entries begin and end among all: along y and along x.
+  // Where each bin's entries begin and end among all: of taps along y and along x, or of points.
   int32_t* ranges[2];
   // Memory for the lists that a text gives for an axis: pixels, weights and, if any, slopes.
   std::function<void*(int64_t bytes)> memory;
@@ -45,5 +45,7 @@ bool position_sensitive_taps(const Listing&);
 bool integral_taps(const Listing&);
 // Options: whether the nearest pixel is read, and whether positions are TensorFlow's.
 bool crop_taps(const Listing&);
+// Options: sampling_ratio, aligned, clockwise.
+bool rotated_points(const Listing&);
 
 }  // namespace roipool

@@ -113,6 +113,30 @@ def crop_taps(
     return _taps("crop_taps", given, (method == "nearest", tensorflow), **how)
 
 
+def rotated_points(
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    sampling_ratio: int,
+    aligned: bool,
+    clockwise: bool,
+    *,
+    moving: bool = False,
+    threads: int = 0,
+) -> Found:
+    """The twin of `geometry.rotated_points` to rounding: points of the same pixel are one."""
+    ranges = np.empty(len(rows), np.int32), np.empty((len(rows), *pooled_size, 2), np.int32)
+    given = rows, maps, pooled_size, data_dtype
+    options = sampling_ratio, aligned, clockwise
+    lists, all_known = _listed("rotated_points", given, options, ranges, False, moving, threads)
+    y_pixel, x_pixel = (np.frombuffer(part, np.int32) for part in lists[:2])
+    weight, *slopes = (np.frombuffer(part, data_dtype) for part in lists[2:])
+    found = geometry.Points(ranges[0], weight, ranges[1], y_pixel, x_pixel)
+    moved = [geometry.PointSlopes(part.reshape(-1, 5)) for part in slopes]
+    return (found, moved[0] if moved else None), all_known
+
+
 # (rows, maps, pooled_size, data_dtype, *options, moving=False) to what the text of that name gives,
 # and whether every row is a region.
 TWINS: dict[str, Callable[..., Found]] = {
@@ -125,6 +149,7 @@ TWINS: dict[str, Callable[..., Found]] = {
         position_sensitive_taps,
         integral_taps,
         crop_taps,
+        rotated_points,
     )
 }
 

@@ -47,6 +47,7 @@ ROI_ALIGN_ROTATED = described(
         "roi_align_rotated",
         kernel="points_read",
         structure=_points,
+        twin="rotated_points",
         dtypes=checks.FLOATS,
         options=(
             Option("sampling_ratio", "int", checks.sampling_ratio),
