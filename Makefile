@@ -44,7 +44,7 @@ peers: $(VENV)/dev
 	$(BIN)/python -m benchmarks.environments $(ARGS)
 
 test-peers: peers
-	$(BIN)/python -m pytest -rP tests/test_peers.py tests/test_peers_compat.py
+	$(BIN)/python -m pytest -rP tests/test_peers.py tests/test_peers_family.py tests/test_peers_compat.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check

@@ -30,7 +30,7 @@ def serve(requests, replies) -> None:
         try:
             if contender is None:
                 contender = Prepared(request)
-                reply = {"about": contender.module.ABOUT, "agrees": contender.module.AGREES}
+                reply = {"about": contender.module.ABOUT, "agrees": contender.agrees}
             else:
                 reply = getattr(contender, request.pop("do"))(**request)
         except UnsupportedError as reason:
@@ -49,6 +49,8 @@ class Prepared:
         if prepare is None:
             raise UnsupportedError(f"no {job['mode']}")
         self.call = prepare(Case.load(job))
+        agrees = self.module.AGREES
+        self.agrees = agrees if isinstance(agrees, str) else agrees[job["mode"]]
 
     def first_call(self, folder: str) -> dict[str, Any]:
         """Save the result of the first call, and tell the memory it took beyond that result."""
@@ -56,7 +58,7 @@ class Prepared:
         _forget_peak()
         result = self.call()
         peak = _memory("VmHWM")
-        if self.module.AGREES:
+        if self.agrees:
             arrays = getattr(self.module, "to_numpy", tuple)(result)
             for i, array in enumerate(arrays):
                 np.save(Path(folder) / f"{i}.npy", _storable(array))

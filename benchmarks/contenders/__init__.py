@@ -5,7 +5,8 @@ the number of threads in the environment (OMP_NUM_THREADS ...) and in the case. 
 
     ABOUT       its version, and what a reader of its times should know
     AGREES      "bits": its values must be roipool's bit for bit, those that are sums to rounding;
-                "counted": differences are counted and shown; "": it has no values (the floors)
+                "counted": differences are counted and shown; "": it has no values (the floors);
+                or one of these by mode
     forward(case), train(case), backward(case), backward_rois(case)
                 whichever it can do of the case's operator: does all that a user does once, and
                 returns a function without arguments to be timed, which waits until its result is
@@ -91,7 +92,10 @@ class Case:
 
     @property
     def result_shape(self) -> tuple[int, ...]:
-        return (len(self.rois), self.maps[0].shape[1], *self.pooled_size)
+        channels, (height, width) = self.maps[0].shape[1], self.pooled_size
+        if self.operator.startswith("ps_"):  # of which each bin reads its own
+            channels //= height * width
+        return (len(self.rois), channels, height, width)
 
     def only(self, **known: Any) -> Any:
         """That of the known operators which is asked for."""

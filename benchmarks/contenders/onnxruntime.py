@@ -20,6 +20,7 @@ def forward(case: Case):
 
 
 def _max_roi_pool(case: Case):
+    case.refuse_modes()
     inputs = {"data": case.data, "rois": case.rois}
     attributes = {"pooled_shape": case.pooled_size, "spatial_scale": case.spatial_scale}
     return _model(case, "MaxRoiPool", inputs, attributes), inputs
