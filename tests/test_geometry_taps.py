@@ -116,7 +116,7 @@ def test_every_namespace_gives_the_same_bits(xp, options, name, F):
 def test_the_native_twin_gives_the_same_bits(options, name, F):
     rois, maps = hard_regions(MAPS[name], F), MAPS[name]
     wanted, _ = by_text(np, rois, maps, F, options)
-    (found, _), known = twins.align_taps(rois, maps, COUNTS, F, *options.values())
+    (found, _), known = twins.TWINS["align_taps"](rois, maps, COUNTS, F, *options.values())
     assert known == bool((wanted.image >= 0).all())
     assert_same_bits(found.image, wanted.image)
     for axis in "yx":

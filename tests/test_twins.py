@@ -117,7 +117,9 @@ def test_long_map_pooled(width):
 def test_sums_over_regions():
     maps = geometry.maps_of([(2, 1, 30, 40)], [(1.0, 1.0)])
     rois = corners(maps, np.float64)
-    (found, slopes), _ = twins.align_taps(rois, maps, (7, 7), np.float64, 0, True, moving=True)
+    (found, slopes), _ = twins.TWINS["align_taps"](
+        rois, maps, (7, 7), np.float64, 0, True, moving=True
+    )
     total = native.over_regions(slopes.x, found.x_taps)
     for each, taps in zip(total, found.x_taps, strict=True):
         np.testing.assert_allclose(each, slopes.x[taps[0, 0] : taps[-1, 1]].sum(0), atol=1e-12)

@@ -5,7 +5,8 @@ neither weighs nor, where `moving`, moves is left out.
 """
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,90 +28,6 @@ def max_bins(
     found = geometry.Bins(*_of_bins(len(rows), pooled_size))
     known = _core.bins(_floats(rows), maps, _in_double(rows, data_dtype), found)
     return (found, None), known
-
-
-def align_taps(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    sampling_ratio: int,
-    aligned: bool = True,
-    **how: Any,
-) -> Found:
-    """The twin of `geometry.align_taps`."""
-    given = rows, maps, pooled_size, data_dtype
-    return _taps("align_taps", given, (sampling_ratio, aligned), **how)
-
-
-def align_samples(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    sampling_ratio: int,
-    aligned: bool,
-    *,
-    singly: bool,
-    **how: Any,
-) -> Found:
-    """The twin of `geometry.align_samples`, which lists pairs whatever they weigh."""
-    given = rows, maps, pooled_size, data_dtype
-    return _taps("align_samples", given, (sampling_ratio, aligned, singly), **how)
-
-
-def average_taps(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    *,
-    moving: bool = False,
-    **how: Any,
-) -> Found:
-    """The twin of `geometry.average_taps`, whose weights do not move."""
-    return _taps("average_taps", (rows, maps, pooled_size, data_dtype), (), **how)
-
-
-def position_sensitive_taps(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    convention: str,
-    *,
-    moving: bool = False,
-    **how: Any,
-) -> Found:
-    """The twin of `geometry.position_sensitive_taps`, whose weights do not move."""
-    given = rows, maps, pooled_size, data_dtype
-    return _taps("position_sensitive_taps", given, (convention == "rfcn",), each=True, **how)
-
-
-def integral_taps(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    **how: Any,
-) -> Found:
-    """The twin of `geometry.integral_taps`."""
-    return _taps("integral_taps", (rows, maps, pooled_size, data_dtype), (), **how)
-
-
-def crop_taps(
-    rows: np.ndarray,
-    maps: geometry.Maps,
-    pooled_size: tuple[int, int],
-    data_dtype: Any,
-    method: str,
-    extrapolation_value: float,
-    tensorflow: bool,
-    **how: Any,
-) -> Found:
-    """The twin of `geometry.crop_taps`; what a bin without taps is, is not its own to say."""
-    given = rows, maps, pooled_size, data_dtype
-    return _taps("crop_taps", given, (method == "nearest", tensorflow), **how)
 
 
 def rotated_points(
@@ -137,39 +54,71 @@ def rotated_points(
     return (found, moved[0] if moved else None), all_known
 
 
-# (rows, maps, pooled_size, data_dtype, *options, moving=False) to what the text of that name gives,
-# and whether every row is a region.
-TWINS: dict[str, Callable[..., Found]] = {
-    twin.__name__: twin
-    for twin in (
-        max_bins,
-        align_taps,
-        align_samples,
-        average_taps,
-        position_sensitive_taps,
-        integral_taps,
-        crop_taps,
-        rotated_points,
-    )
+class _Convention(NamedTuple):
+    """How the core is told of a text that lists taps.
+
+    Attributes:
+        options: The text's, as whole numbers.
+        moves: Whether weights move with the regions.
+        each: Whether each bin is by itself always, as a region of one bin.
+    """
+
+    options: Callable[..., tuple[int, ...]]
+    moves: bool = True
+    each: bool = False
+
+
+def _align(sampling_ratio: int, aligned: bool = True) -> tuple[int, ...]:
+    return sampling_ratio, aligned
+
+
+def _samples(sampling_ratio: int, aligned: bool, singly: bool) -> tuple[int, ...]:
+    return sampling_ratio, aligned, singly
+
+
+def _shared_out(convention: str) -> tuple[int, ...]:
+    return (convention == "rfcn",)
+
+
+def _crop(method: str, extrapolation_value: float, tensorflow: bool) -> tuple[int, ...]:
+    return method == "nearest", tensorflow  # what a bin without taps is, is not its own to say
+
+
+def _none() -> tuple[int, ...]:
+    return ()
+
+
+_CONVENTIONS = {
+    "align_taps": _Convention(_align),
+    "align_samples": _Convention(_samples),  # pairs, whatever they weigh
+    "average_taps": _Convention(_none, moves=False),
+    "position_sensitive_taps": _Convention(_shared_out, moves=False, each=True),
+    "integral_taps": _Convention(_none),
+    "crop_taps": _Convention(_crop),
 }
 
 
 def _taps(
-    convention: str,
-    given: Given,
-    options: tuple[int, ...],
-    *,
+    text: str,
+    rows: np.ndarray,
+    maps: geometry.Maps,
+    pooled_size: tuple[int, int],
+    data_dtype: Any,
+    *more: Any,
     each: bool = False,
     moving: bool = False,
     threads: int = 0,
+    **fixed: Any,
 ) -> Found:
     """`each` bin by itself, where it is a region of one bin."""
-    rows, _, (height, width), data_dtype = given
+    convention, (height, width) = _CONVENTIONS[text], pooled_size
+    each, moving = each or convention.each, moving and convention.moves
     if each:
         ranges = _of_bins(len(rows) * height * width, (1, 1))
     else:
-        ranges = _of_bins(len(rows), (height, width))
-    lists, all_known = _listed(convention, given, options, ranges, each, moving, threads)
+        ranges = _of_bins(len(rows), pooled_size)
+    given, options = (rows, maps, pooled_size, data_dtype), convention.options(*more, **fixed)
+    lists, all_known = _listed(text, given, options, ranges, each, moving, threads)
     slopes = None
     if moving:
         y_pixel, y_weight, y_slopes, x_pixel, x_weight, x_slopes = lists
@@ -192,8 +141,17 @@ def _taps(
     return (found, slopes), all_known
 
 
+# (rows, maps, pooled_size, data_dtype, *options, moving=False) to what the text of that name gives,
+# and whether every row is a region.
+TWINS: dict[str, Callable[..., Found]] = {
+    "max_bins": max_bins,
+    "rotated_points": rotated_points,
+    **{text: partial(_taps, text) for text in _CONVENTIONS},
+}
+
+
 def _listed(
-    convention: str,
+    text: str,
     given: Given,
     options: tuple[int, ...],
     ranges: tuple[np.ndarray, ...],
@@ -204,7 +162,7 @@ def _listed(
     rows, maps, pooled_size, data_dtype = given
     in_double, wide = _in_double(rows, data_dtype), data_dtype is np.float64
     all_known, lists = _core.listed(
-        convention,
+        text,
         _floats(rows),
         maps,
         pooled_size,

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from roipool.geometry.bins import from_pixel, max_bins, round_half_away
+from roipool.geometry.bins import between, max_bins, round_half_away
 from roipool.geometry.regions import (
     Array,
     Axis,
@@ -13,6 +13,7 @@ from roipool.geometry.regions import (
     product,
     quotient,
     scaled,
+    sum_type,
 )
 from roipool.geometry.taps import Listed, Taps, taps_of
 
@@ -109,8 +110,7 @@ def _rfcn_bins(xp: Any, axis: Axis, count: int) -> Shared:
     step = quotient(xp, size, count)
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = product(xp, part[None, :], step[:, None]) + axis.begin[:, None]
-    pair = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
-    bins = from_pixel(xp, axis, xp.zeros_like(size), pair, along(axis.length, 2))
+    bins = between(xp, axis, xp.zeros_like(size), edges, along(axis.length, 2))
     return Shared(axis, axis.begin, axis.end, size, bins)
 
 
@@ -121,16 +121,15 @@ def _torchvision_bins(xp: Any, axis: Axis, count: int) -> Shared:
     step = quotient(xp, size, count)
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = part[None, :] * step[:, None]
-    offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
     last = axis.length - 1
     last = clip(xp, last, axis.longest) if getattr(last, "ndim", 0) else max(last, 0)
-    bins = from_pixel(xp, axis, begin, offsets, along(last, 2))
+    bins = between(xp, axis, begin, edges, along(last, 2))
     return Shared(axis, begin, end, size, bins)
 
 
 def _ones(xp: Any, bins: Array, taps: int | None, data_dtype: Any) -> Listed:
     """The pixels of each bin [begin, end), weighing 1 / their number, rounded only as sums are."""
-    dtype = xp.float64 if data_dtype == xp.float64 else xp.float32
+    dtype = sum_type(xp, data_dtype)
     begin, end = bins[..., 0], bins[..., 1]
     size = xp.maximum(end - begin, xp.zeros_like(begin))
     if taps is None:

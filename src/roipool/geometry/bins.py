@@ -66,12 +66,15 @@ def _axis_bins(xp: Any, pixels: Rounded, count: int) -> Array:
     step = quotient(xp, size, count)
     part = xp.arange(count + 1, dtype=size.dtype)
     edges = part[None, :] * step[:, None]
+    return between(xp, axis, begin, edges, along(axis.length, 2))
+
+
+def between(xp: Any, axis: Axis, begin: Array, edges: Array, most: Any) -> Array:
+    """(K, P, 2) int32 in [0, most]: the pixels from edge to edge (K, P + 1), whole at either end.
+
+    Edges are counted from each region's pixel (K,).
+    """
     offsets = xp.stack([xp.floor(edges[:, :-1]), xp.ceil(edges[:, 1:])], axis=-1)
-    return from_pixel(xp, axis, begin, offsets, along(axis.length, 2))
-
-
-def from_pixel(xp: Any, axis: Axis, begin: Array, offsets: Array, most: Any) -> Array:
-    """(K, P, 2) int32 in [0, most], whole numbers counted from each region's pixel (K,)."""
     begin = begin[:, None, None]
     # Exact wherever the sum lies inside the map, as long as the map's length is exact in the type.
     if axis.longest > 2**24:

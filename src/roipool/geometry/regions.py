@@ -55,6 +55,11 @@ def float_type(xp: Any, data_dtype: Any, rois_dtype: Any) -> Any:
     return xp.float64 if data_dtype == xp.float64 and rois_dtype == xp.float64 else xp.float32
 
 
+def sum_type(xp: Any, data_dtype: Any) -> Any:
+    """That of sums of features, and so of weights."""
+    return xp.float64 if data_dtype == xp.float64 else xp.float32
+
+
 def image_index(xp: Any, batch_index: Array, images: int) -> Array:
     """The batch index as int32; −1 for a padding row and for what is no index."""
     known = (batch_index >= 0) & (batch_index < images) & (batch_index == xp.floor(batch_index))

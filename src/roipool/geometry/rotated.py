@@ -2,7 +2,17 @@
 
 from typing import Any, NamedTuple
 
-from roipool.geometry.regions import Array, Axis, Maps, along, clip, float_type, quotient, scaled
+from roipool.geometry.regions import (
+    Array,
+    Axis,
+    Maps,
+    along,
+    clip,
+    float_type,
+    quotient,
+    scaled,
+    sum_type,
+)
 from roipool.geometry.taps import Points, PointSlopes, ranges_of
 
 MOST_SAMPLES = 2**10  # along an axis of a bin
@@ -202,7 +212,7 @@ def _read(xp: Any, sides: tuple[Side, Side], angle: Array, image: Array, turn: i
 
 
 def _points(xp: Any, image: Array, read: _Read, data_dtype: Any) -> tuple[Points, PointSlopes]:
-    sums = xp.float64 if data_dtype == xp.float64 else xp.float32
+    sums = sum_type(xp, data_dtype)
     regions, height, width, *grid = read.weight[0].shape
     each = grid[0] * grid[1] * 4
 

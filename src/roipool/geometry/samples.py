@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from roipool.geometry.align import Grid, align_grids, read_of
-from roipool.geometry.regions import Array, Maps, along, product, quotient
+from roipool.geometry.regions import Array, Maps, along, product, quotient, sum_type
 from roipool.geometry.taps import Slopes, Taps
 
 BEYOND = 2  # samples that are listed beyond the map: where rounding may still put one on it
@@ -31,7 +31,7 @@ def align_samples(
     image, grids = align_grids(
         xp, rois, maps, pooled_size, data_dtype, sampling_ratio=sampling_ratio, aligned=aligned
     )
-    sums = xp.float64 if data_dtype == xp.float64 else xp.float32
+    sums = sum_type(xp, data_dtype)
     ranges, pixels, weights, slopes = [], [], [], []
     for grid in grids:
         first, step, count, most = listed_samples(xp, grid, sampling_ratio, traced)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from roipool.geometry.regions import Array, along
+from roipool.geometry.regions import Array, along, sum_type
 
 
 class Taps(NamedTuple):
@@ -76,7 +76,7 @@ def taps_of(
     """Bins along y and x in lists. Where `each`, every bin is a region of one bin, in an image of
     its own: planes of a position-sensitive map, counted through.
     """
-    sums = xp.float64 if data_dtype == xp.float64 else xp.float32
+    sums = sum_type(xp, data_dtype)
     if each:
         image, axes = _each_bin(xp, image, axes)
     ranges, weights, slopes = [], [], []
@@ -116,7 +116,7 @@ def points_of(
     last = xp.zeros_like(pixel) + height * width
     pixel = xp.minimum(xp.maximum(pixel, xp.zeros_like(pixel) - 1), last)  # what lies outside stays
     wide = xp.maximum(xp.zeros_like(pixel) + width, xp.ones_like(pixel))
-    sums = xp.float64 if dtype == xp.float64 else xp.float32
+    sums = sum_type(xp, dtype)
     return Points(
         xp.asarray(image, dtype=xp.int32),
         xp.reshape(xp.asarray(weight, dtype=sums), (-1,)),
