@@ -52,6 +52,14 @@ class Workload:
         """Of each level."""
         return [self.spatial_scale / 2**level for level in range(self.levels)]
 
+    @property
+    def result_shape(self) -> tuple[int, int, int, int]:
+        """Of the pooled values."""
+        channels, (height, width) = self.maps[1], self.pooled_size
+        if self.operator.startswith("ps_"):  # of which each bin reads its own
+            channels //= height * width
+        return self.regions, channels, height, width
+
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the arrays as .npy; return what a worker needs to load them."""
         rng = np.random.default_rng(SEED)
@@ -66,12 +74,9 @@ class Workload:
             rois[:, 0] += n * _level_of(rois, self.levels)
         np.save(folder / "rois.npy", rois)
         if self.mode != "forward":
-            channels = self.maps[1]
-            if self.operator.startswith("ps_"):  # of which each bin reads its own
-                channels //= self.pooled_size[0] * self.pooled_size[1]
-            shape = (self.regions, channels, *self.pooled_size)
-            np.save(folder / "grad.npy", rng.standard_normal(shape, np.float32))
-        return {**asdict(self), "scales": self.scales, "folder": str(folder)}
+            np.save(folder / "grad.npy", rng.standard_normal(self.result_shape, np.float32))
+        told = {"scales": self.scales, "result_shape": self.result_shape, "folder": str(folder)}
+        return asdict(self) | told
 
 
 def _features(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -43,6 +43,7 @@ class Case:
         maps: Feature maps of each level.
         rois: Rows, whose images count through all levels'.
         grad: Of the values, where a derivative is asked for.
+        result_shape: Of the pooled values.
         scales: Of each level.
         options: Of the operator, by its own names.
     """
@@ -52,6 +53,7 @@ class Case:
     rois: np.ndarray
     grad: np.ndarray | None
     pooled_size: tuple[int, int]
+    result_shape: tuple[int, ...]
     scales: list[float]
     options: dict[str, Any]
     image: tuple[int, int]
@@ -73,6 +75,7 @@ class Case:
             rois=np.load(folder / "rois.npy"),
             grad=np.load(folder / "grad.npy") if job["mode"] != "forward" else None,
             pooled_size=tuple(job["pooled_size"]),
+            result_shape=tuple(job["result_shape"]),
             scales=job["scales"],
             options=dict(job["options"]),
             image=tuple(job["image"]),
@@ -89,13 +92,6 @@ class Case:
     @property
     def spatial_scale(self) -> float:
         return self.scales[0]
-
-    @property
-    def result_shape(self) -> tuple[int, ...]:
-        channels, (height, width) = self.maps[0].shape[1], self.pooled_size
-        if self.operator.startswith("ps_"):  # of which each bin reads its own
-            channels //= height * width
-        return (len(self.rois), channels, height, width)
 
     def only(self, **known: Any) -> Any:
         """That of the known operators which is asked for."""
