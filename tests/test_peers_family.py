@@ -2,8 +2,6 @@
 
 import os
 import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,9 @@ import pytest
 
 pytest.importorskip("rich")  # of the benchmarks
 
-from benchmarks.environments import python_of
-
 import roipool
 from peers.family_cases import SCALE, SIDES, SIZE, cases
+from test_peers import python_with
 
 SCRIPT = Path(__file__).parent / "peers" / "family_answers.py"
 COUNT = 12
@@ -23,12 +20,11 @@ COUNT = 12
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
     def of(name):
-        python = python_of(name) or (sys.executable if find_spec(name) else None)
-        if python is None:
-            pytest.skip(f"no environment of {name}: make peers")
         out = tmp_path_factory.mktemp(name) / "answers.npz"
         environment = os.environ | {"PYTHONWARNINGS": "ignore"}
-        subprocess.run([python, SCRIPT, name, str(COUNT), out], check=True, env=environment)
+        subprocess.run(
+            [python_with(name), SCRIPT, name, str(COUNT), out], check=True, env=environment
+        )
         with np.load(out) as found:
             return dict(found)
 

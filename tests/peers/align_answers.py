@@ -47,10 +47,25 @@ def mxnet():
     return answer
 
 
-def onnxruntime(opset=16):
+def run_onnx(inputs, attributes, opset=16):
+    """What ONNX Runtime gives for RoiAlign, of inputs by name."""
     import onnxruntime as ort
     from onnx import TensorProto, helper
 
+    node = helper.make_node("RoiAlign", list(inputs), ["out"], **attributes)
+    known = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), None)
+        for name, array in inputs.items()
+    ]
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "pool", known, [out])
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)
+
+
+def onnxruntime(opset=16):
     def answer(case):
         modes = {True: "half_pixel", False: "output_half_pixel"}
         if opset < 16 and case["aligned"]:
@@ -61,29 +76,15 @@ def onnxruntime(opset=16):
             "images": case["rois"][:, 0].astype(np.int64),
         }
         height, width = case["pooled_size"]
-        node = helper.make_node(
-            "RoiAlign",
-            list(inputs),
-            ["out"],
-            output_height=height,
-            output_width=width,
-            sampling_ratio=case["sampling_ratio"],
-            spatial_scale=case["scale"],
-            **({"coordinate_transformation_mode": modes[case["aligned"]]} if opset >= 16 else {}),
-        )
-        kinds = [TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64]
-        known = [
-            helper.make_tensor_value_info(name, kind, None)
-            for name, kind in zip(inputs, kinds)  # noqa: B905
-        ]
-        out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
-        graph = helper.make_graph([node], "pool", known, [out])
-        opsets = [helper.make_opsetid("", opset)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-        session = ort.InferenceSession(
-            model.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
-        return session.run(None, inputs)
+        attributes = {
+            "output_height": height,
+            "output_width": width,
+            "sampling_ratio": case["sampling_ratio"],
+            "spatial_scale": case["scale"],
+        }
+        if opset >= 16:
+            attributes["coordinate_transformation_mode"] = modes[case["aligned"]]
+        return run_onnx(inputs, attributes, opset)
 
     return answer
 
@@ -92,27 +93,35 @@ def onnxruntime10():
     return onnxruntime(10)
 
 
-def openvino():
+def run_openvino(node, *arrays):
+    """What a node gives, made of parameters."""
     sys.modules["openvino_telemetry"] = None  # else importing it reports home, in a thread
     import openvino as ov
     from openvino import opset13
 
+    inputs = [opset13.parameter(array.shape, array.dtype) for array in arrays]
+    properties = {"INFERENCE_PRECISION_HINT": "f32"}  # else it may round to bfloat16
+    model = ov.compile_model(ov.Model([node(*inputs)], inputs), "CPU", properties)
+    return model(list(arrays))[0].copy()
+
+
+def openvino():
     def answer(case):
+        def node(*inputs):
+            from openvino import opset13
+
+            return opset13.roi_align(
+                *inputs,
+                *case["pooled_size"],
+                case["sampling_ratio"],
+                case["scale"],
+                "avg",
+                "half_pixel_for_nn" if case["aligned"] else "asymmetric",
+            )
+
         data = case["data"].astype(np.float32)
         boxes = np.ascontiguousarray(case["rois"][:, 1:], np.float32)
-        arrays = data, boxes, case["rois"][:, 0].astype(np.int32)
-        inputs = [opset13.parameter(array.shape, array.dtype) for array in arrays]
-        node = opset13.roi_align(
-            *inputs,
-            *case["pooled_size"],
-            case["sampling_ratio"],
-            case["scale"],
-            "avg",
-            "half_pixel_for_nn" if case["aligned"] else "asymmetric",
-        )
-        properties = {"INFERENCE_PRECISION_HINT": "f32"}  # else it may round to bfloat16
-        model = ov.compile_model(ov.Model([node], inputs), "CPU", properties)
-        return (model(arrays)[0],)
+        return (run_openvino(node, data, boxes, case["rois"][:, 0].astype(np.int32)),)
 
     return answer
 

@@ -4,6 +4,7 @@ import os
 import sys
 
 import numpy as np
+from align_answers import run_onnx, run_openvino
 from family_cases import SCALE, SIZE, cases
 
 
@@ -43,9 +44,6 @@ def mxnet():
 
 
 def onnxruntime():
-    import onnxruntime as ort
-    from onnx import TensorProto, helper
-
     def answer(case):
         inputs = {
             "data": case["data"],
@@ -59,51 +57,36 @@ def onnxruntime():
             "sampling_ratio": case["ratio"],
             "spatial_scale": SCALE,
         }
-        known = [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-            for name, a in inputs.items()
-        ]
-        values = helper.make_tensor_value_info("values", TensorProto.FLOAT, None)
-        node = helper.make_node("RoiAlign", list(inputs), ["values"], **attributes)
-        graph = helper.make_graph([node], "pool", known, [values])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=8)
-        session = ort.InferenceSession(
-            model.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
-        return {"onnx_max": session.run(None, inputs)[0]}
+        return {"onnx_max": run_onnx(inputs, attributes)[0]}
 
     return answer
 
 
 def openvino():
-    sys.modules["openvino_telemetry"] = None
-    import openvino as ov
-    from openvino import opset13, opset15
-
-    def run(node, *arrays):
-        inputs = [opset13.parameter(array.shape, array.dtype) for array in arrays]
-        hint = {"INFERENCE_PRECISION_HINT": "f32"}
-        model = ov.compile_model(ov.Model([node(*inputs)], inputs), "CPU", hint)
-        return model(list(arrays))[0].copy()
-
     def answer(case):
         data, images = case["data"], case["rois"][:, 0].astype(np.int32)
         boxes, turned = (np.ascontiguousarray(case[name][:, 1:]) for name in ("rois", "turned"))
         ratio = case["ratio"]
 
         def rotated(*given):
+            from openvino import opset15
+
             return opset15.roi_align_rotated(*given, *SIZE, ratio, SCALE, clockwise_mode=False)
 
         def average(data, rois):
+            from openvino import opset13
+
             return opset13.psroi_pooling(data, rois, 2, SIZE[0], SCALE, 1, 1, "average")
 
         def largest(*given):
+            from openvino import opset13
+
             return opset13.roi_align(*given, *SIZE, ratio, SCALE, "max", "half_pixel_for_nn")
 
         return {
-            "rotated": run(rotated, data, turned, images),
-            "ps_roi_pool_rfcn": run(average, data, case["rois"]),
-            "never_negative": run(largest, -1 - np.abs(data), boxes, images),
+            "rotated": run_openvino(rotated, data, turned, images),
+            "ps_roi_pool_rfcn": run_openvino(average, data, case["rois"]),
+            "never_negative": run_openvino(largest, -1 - np.abs(data), boxes, images),
         }
 
     return answer
