@@ -69,12 +69,15 @@ struct SampleReducer {
   const SamplesToCompare<D, Pixels::kPadded>& samples;
   const RowSums<D, Pixels, Blocks> row_sums;
   const Vec<Sum>* const zeros;  // a row's sums, of nothing
+  const bool numbered;          // whether someone asks which sample it is
 
-  // Compares samples of a bin: those of a part along y with each along x. So many make the whole
-  // bin, or, where 0, as many as are told.
-  template <int Down, int Across>
-  ROIPOOL_INLINE void compare(const SampleRows<Sum>* rows, const SamplesPart& part, int64_t place,
-                              int64_t across, const Largest<Key>& largest) const {
+  // Compares samples of a bin, of so many rows each: those of a part along y with each along x. So
+  // many make the whole bin, or, where 0, as many as are told. Without numbers, which only whole
+  // bins can be compared without, those are told that may have none: where nothing beats −inf.
+  template <int Rows, int Down, int Across, bool Numbers>
+  ROIPOOL_INLINE Vec<Key> compare(const SampleRows<Sum>* rows, const SamplesPart& part,
+                                  int64_t place, int64_t across,
+                                  const Largest<Key>& largest) const {
     const int64_t n = Across ? Across : across, last = Down ? Down - 1 : part.last;
     const bool begins = Down || part.begins, ends = Down || part.ends;
     Vec<Sum> value[Blocks];
@@ -83,7 +86,7 @@ struct SampleReducer {
       const int64_t at = b * largest.plane;
       value[b] = begins ? fill(kFind ? -std::numeric_limits<Sum>::infinity() : Sum(0))
                         : (Vec<Sum>)largest.values[at];
-      number[b] = begins && kFind ? fill(Key(-1)) : largest.numbers[at];
+      if constexpr (Numbers) number[b] = begins && kFind ? fill(Key(-1)) : largest.numbers[at];
     });
     const auto row = [&](int i) ROIPOOL_BODY {
       const Vec<Sum>* const first = rows[i].sums[0] + place * Blocks;
@@ -93,8 +96,11 @@ struct SampleReducer {
         const Vec<Key> this_one = fill(Key((last - i) * n + s));
         repeat<Blocks>([&](int b) ROIPOOL_BODY {
           const int64_t at = s * Blocks + b;
-          const Vec<Sum> found = first[at] * weight[0] + second[at] * weight[1];
-          if constexpr (kFind) {
+          Vec<Sum> found = first[at] * weight[0];
+          if constexpr (Rows == 2) found += second[at] * weight[1];
+          if constexpr (!Numbers) {
+            value[b] = max(found, value[b]);
+          } else if constexpr (kFind) {
             number[b] = found >= value[b] ? this_one : number[b];
             value[b] = found >= value[b] ? found : value[b];
           } else {
@@ -111,18 +117,24 @@ struct SampleReducer {
       repeat<Down>(row);
     else
       for (int i = 0; i < part.count; ++i) row(i);
+    Vec<Key> none{};
     repeat<Blocks>([&](int b) ROIPOOL_BODY {
-      largest.values[b * largest.plane] = ends ? result(value[b], number[b]) : (Vec<Key>)value[b];
-      if constexpr (kFind) largest.numbers[b * largest.plane] = number[b];
+      Vec<Key>& out = largest.values[b * largest.plane];
+      if constexpr (!Numbers) {
+        none |= value[b] == -std::numeric_limits<Sum>::infinity();
+      } else if constexpr (kFind) {  // nothing but NaN is NaN
+        largest.numbers[b * largest.plane] = number[b];
+        const Vec<Sum> nothing = fill(std::numeric_limits<Sum>::quiet_NaN());
+        if (ends) value[b] = number[b] < 0 ? nothing : value[b];
+      }
+      out = ends ? rounded(value[b]) : (Vec<Key>)value[b];
     });
+    return none;
   }
 
-  // A sum that begins with 0 is never −0; nothing but NaN is NaN.
-  static ROIPOOL_INLINE Vec<Key> result(Vec<Sum> value, Vec<Key> number) {
-    const Vec<Sum> none = fill(std::numeric_limits<Sum>::quiet_NaN());
-    value += Vec<Sum>{};
-    if constexpr (kFind) value = number < 0 ? none : value;
-    return D::round((Vec<Key>)value);
+  // A sum that begins with 0 is never −0.
+  static ROIPOOL_INLINE Vec<Key> rounded(Vec<Sum> value) {
+    return D::round((Vec<Key>)(value + Vec<Sum>{}));
   }
 
   static void set_none(int64_t bin, const Largest<Key>& largest) {
@@ -134,22 +146,39 @@ struct SampleReducer {
 
   // The same of bins [x0, x1).
   void compare(const SampleRows<Sum>* rows, const SamplesPart& part, int64_t x0, int64_t x1,
-               Largest<Key> largest) const {
+               const Largest<Key>& largest) const {
+    if constexpr (kFind)
+      if (!numbered && part.begins && part.ends &&
+          !any(compare_bins<false>(rows, part, x0, x1, largest)))
+        return;
+    compare_bins<true>(rows, part, x0, x1, largest);
+  }
+
+  template <bool Numbers>
+  Vec<Key> compare_bins(const SampleRows<Sum>* rows, const SamplesPart& part, int64_t x0,
+                        int64_t x1, Largest<Key> largest) const {
+    Vec<Key> none{};
     const SampleAxis& x = samples.x_axis;
-    const bool two = part.count == 2 && part.begins && part.ends;
+    const int64_t down = part.begins && part.ends ? part.count : 0;
+    const bool single = samples.y.width <= 1;
     for (int64_t j = x0; j < x1; ++j, ++largest.values, ++largest.numbers) {
       const int64_t across = x.size(j), place = x.first[j] - x.first[x0];
       if (across == 0)
         set_none(0, largest);
-      else if (across == 2 && two)
-        compare<2, 2>(rows, part, place, across, largest);
+      else if (single && across == 4 && down == 4)  // two samples, of whose pixels each is one
+        none |= compare<1, 4, 4, Numbers>(rows, part, place, across, largest);
+      else if (single)
+        none |= compare<1, 0, 0, Numbers>(rows, part, place, across, largest);
+      else if (across == 2 && down == 2)
+        none |= compare<2, 2, 2, Numbers>(rows, part, place, across, largest);
       else if (across == 2)
-        compare<0, 2>(rows, part, place, across, largest);
+        none |= compare<2, 0, 2, Numbers>(rows, part, place, across, largest);
       else if (across == 1)
-        compare<0, 1>(rows, part, place, across, largest);
+        none |= compare<2, 0, 1, Numbers>(rows, part, place, across, largest);
       else
-        compare<0, 0>(rows, part, place, across, largest);
+        none |= compare<2, 0, 0, Numbers>(rows, part, place, across, largest);
     }
+    return none;
   }
 
   // A sample along y as listed, unless a row of it has not been summed yet.

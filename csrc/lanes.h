@@ -109,6 +109,14 @@ ROIPOOL_INLINE V max(V a, V b) {
   return a > b ? a : b;
 }
 
+template <class V>
+ROIPOOL_INLINE bool any(V mask) {
+  const auto words = (Vec<int64_t>)mask;
+  int64_t found = 0;
+  for (int i = 0; i < kLanes<int64_t>; ++i) found |= words[i];
+  return found != 0;
+}
+
 // Registers are made of lanes of 16 bytes, and shuffles that stay inside them, or move them whole,
 // are the cheapest there are.
 inline constexpr int kLaneBytes = 16;

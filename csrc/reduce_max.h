@@ -100,13 +100,6 @@ struct MaxReducer {
     return {best, where};
   }
 
-  static ROIPOOL_INLINE bool any(Vec<Key> mask) {
-    const auto words = (Vec<int64_t>)mask;
-    int64_t found = 0;
-    for (int i = 0; i < kLanes<int64_t>; ++i) found |= words[i];
-    return found != 0;
-  }
-
   // As `maximum`, from windows that know their positions.
   __attribute__((noinline)) Found<Key> found_in(const Level& level, const Extent& y,
                                                 const Extent& x) const {

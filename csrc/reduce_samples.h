@@ -81,7 +81,10 @@ struct SampleRegionsReducer {
   void reduce(const Compared& compared, int64_t k, int block, int64_t pitch, Vec<Sum>* sums,
               Found& found) const {
     const SampleReducer<D, Pixels, kWanted, Blocks> reducer{
-        compared, {pixels.from(block), compared.x, compared.rows.at, sums + pitch, pitch}, sums};
+        compared,
+        {pixels.from(block), compared.x, compared.rows.at, sums + pitch, pitch},
+        sums,
+        samples.winners != nullptr};
     const int left = channels - block * n, there = left < Blocks * n ? left : Blocks * n;
     auto* const out = static_cast<Bits*>(pooled.first) + k * pooled.region;
     const Steps steps{samples.bins(), 1};  // of winners
