@@ -121,10 +121,10 @@ struct Packer {
     for (int64_t y = 0; y < height; ++y) {
       const Bits* row = from + y * strides.row;
       Key* out = to + y * width * kPixel;
-      if (strides.column == 1)
-        pack_contiguous(row, width, out);
-      else if (strides.channel == 1 && channels == n)
+      if (strides.channel == 1 && channels == n)
         pack_channels_last(row, out);
+      else if (strides.column == 1)
+        pack_contiguous(row, width, out);
       else
         pack_strided(row, out);
     }

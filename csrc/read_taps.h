@@ -128,6 +128,28 @@ struct TapRegionsReader {
       }
   }
 
+  // A region's only bin: nothing is held for another.
+  template <int Blocks>
+  void read_bin(const TapList<Sum>& y, const TapList<Sum>& x, int block, Bits* out,
+                Sums& sums) const {
+    const Pixels from = pixels.from(block);
+    Vec<Sum> bin[Blocks]{};
+    for (int64_t i = 0; i < y.size[0]; ++i) {
+      Vec<Sum> row[Blocks]{};
+      for (int64_t j = 0; j < x.size[0]; ++j)
+        repeat<Blocks>([&](int b) ROIPOOL_BODY {
+          const Vec<Sum> pixel = from.at(y.taps[i].at + x.taps[j].at, b) * fill(x.taps[j].weight);
+          row[b] = j ? row[b] + pixel : pixel;
+        });
+      repeat<Blocks>([&](int b) ROIPOOL_BODY { bin[b] += row[b] * fill(y.taps[i].weight); });
+    }
+    Vec<Key> rounded[Blocks];
+    repeat<Blocks>([&](int b) ROIPOOL_BODY { rounded[b] = D::round((Vec<Key>)bin[b]); });
+    const int left = channels - block * n;
+    sums.writer.take(rounded, 1, left < Blocks * n ? left : Blocks * n, pooled.steps,
+                     out + block * n * pooled.steps.channel);
+  }
+
   void read(void* memory) const {
     const ExactFloats exact;
     Sums sums(pooled.around_caches);
@@ -137,9 +159,14 @@ struct TapRegionsReader {
       Scratch scratch{static_cast<char*>(memory)};
       TapList<Sum> y(scratch, taps.y, k, y_line, false);
       const TapList<Sum> x(scratch, taps.x, k, x_line, Pixels::kPadded);
-      const TapRows rows(scratch, y, taps.y.count, down);
       auto* const out = static_cast<Bits*>(pooled.first) + k * pooled.region;
       int block = 0;
+      if (taps.bins() == 1) {
+        for (; block + 2 <= blocks; block += 2) read_bin<2>(y, x, block, out, sums);
+        if (block < blocks) read_bin<1>(y, x, block, out, sums);
+        continue;
+      }
+      const TapRows rows(scratch, y, taps.y.count, down);
       for (; block + 2 <= blocks; block += 2) read<2>(y, x, rows, block, out, sums);
       if (block < blocks) read<1>(y, x, rows, block, out, sums);
     }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace roipool {
 namespace {
@@ -15,6 +16,7 @@ constexpr int64_t kCachedResult = 16 << 20;      // a larger one is written arou
 // gathered from the caller's map, which pays from about five pixels of a box for each that is read;
 // of a bin.
 constexpr double kPackCost = 4, kAloneCost = 6, kGatherCost = 24, kBinCost = 8;
+constexpr double kLookCost = 40;  // of a region, in entries of its lists
 constexpr double kWorkPerThread = 1e5;
 constexpr int64_t kMostTogether = 8;
 constexpr int64_t kLookedAtTogether = 64;  // regions
@@ -55,18 +57,75 @@ SumPooled placed(const Array& pooled) {
           0};
 }
 
-// Of every region; of a row that is none, nothing.
-std::vector<Need> needs_of(const SumCall& call) {
-  std::vector<Need> needs(std::size_t(call.regions));
-  parallel_for(threads_for(call, double(call.entries())), ceil_div(call.regions, kLookedAtTogether),
-               [&](int64_t task, int) {
-                 const int64_t first = task * kLookedAtTogether;
-                 const int64_t end = std::min(first + kLookedAtTogether, call.regions);
-                 for (int64_t k = first; k < end; ++k)
-                   if (call.image[k] >= 0) needs[k] = call.need(k, call.maps.at(call.image[k]));
-               });
-  return needs;
+void widen(Box& box, const Box& other) {
+  if (other.area() == 0) return;
+  if (box.area() == 0) box = other;
+  box = {std::min(box.y0, other.y0), std::min(box.x0, other.x0), std::max(box.y1, other.y1),
+         std::max(box.x1, other.x1)};
 }
+
+void raise(ListSizes& most, const ListSizes& other) {
+  most.entries = std::max(most.entries, other.entries);
+  most.most_y = std::max(most.most_y, other.most_y);
+  most.most_x = std::max(most.most_x, other.most_x);
+  most.down = std::max(most.down, other.down);
+  most.across = std::max(most.across, other.across);
+}
+
+// Some regions of one image, and what they come to.
+struct Part {
+  int64_t image;
+  const int64_t* list;
+  int64_t count;
+  Box reach{};
+  double alone = 0, reads = 0;  // what each costs by itself
+  ListSizes most{};
+
+  void add(const Part& other) {
+    count += other.count;
+    widen(reach, other.reach);
+    alone += other.alone;
+    reads += other.reads;
+    raise(most, other.most);
+  }
+};
+
+// What regions reach, and whether each reads so little that it isn't worth packing.
+struct Needs {
+  std::vector<Box> reach;
+  std::vector<char> sparse;
+  std::vector<Part> parts;  // in the order of images
+
+  explicit Needs(const SumCall& call)
+      : reach(std::size_t(call.regions)), sparse(std::size_t(call.regions)) {
+    for (int64_t image = 0; image < call.maps.images(); ++image) {
+      const int64_t count = call.by_image.count(image);
+      for (int64_t i = 0; i < count; i += kLookedAtTogether)
+        parts.push_back(
+            {image, call.by_image.list(image) + i, std::min(kLookedAtTogether, count - i)});
+    }
+    const double work = double(call.entries()) + kLookCost * double(call.regions);
+    parallel_for(threads_for(call, work), int64_t(parts.size()),
+                 [&](int64_t part, int) { look(call, parts[std::size_t(part)]); });
+  }
+
+ private:
+  void look(const SumCall& call, Part& part) {
+    const Map map = call.maps.at(part.image);
+    for (int64_t i = 0; i < part.count; ++i) {
+      const int64_t k = part.list[i];
+      const Need need = call.need(k, map);
+      const double packed = kAloneCost * double(need.box.area());
+      const double gathered = kGatherCost * need.reads;
+      reach[k] = need.box;
+      sparse[k] = gathered < packed;
+      widen(part.reach, need.box);
+      part.alone += std::min(packed, gathered);
+      part.reads += need.reads;
+      raise(part.most, need.lists);
+    }
+  }
+};
 
 }  // namespace
 
@@ -115,39 +174,25 @@ SumRegions SumPlan::regions(const SumCall& call, const SumPiece& piece) const {
 }
 
 SumPlan plan_sums(const SumCall& call) {
-  const std::vector<Need> needs = needs_of(call);
+  Needs needs(call);
   SumPlan plan;
-  plan.reach.resize(std::size_t(call.regions));
+  plan.reached.resize(std::size_t(call.maps.images()));
   plan.most.down = call.down, plan.most.across = call.across;
-  for (int64_t image = 0; image < call.maps.images(); ++image) {
-    const int64_t* const list = call.by_image.list(image);
-    const int64_t count = call.by_image.count(image);
-    const std::size_t first = plan.pieces.size();
-    Box whole{INT64_MAX, INT64_MAX, 0, 0};
-    double alone = 0;  // what they cost by themselves
-    for (int64_t i = 0; i < count; ++i) {
-      const Need& need = needs[list[i]];
-      const Box& box = need.box;
-      plan.most.entries = std::max(plan.most.entries, need.lists.entries);
-      plan.most.most_y = std::max(plan.most.most_y, need.lists.most_y);
-      plan.most.most_x = std::max(plan.most.most_x, need.lists.most_x);
-      plan.work += need.reads + kBinCost * double(call.bins());
-      plan.reach[list[i]] = box;
-      const double packed = kAloneCost * double(box.area()), gathered = kGatherCost * need.reads;
-      plan.pieces.push_back({image, box, list + i, 1, gathered < packed});
-      if (box.area() == 0) continue;
-      alone += std::min(packed, gathered);
-      whole = {std::min(whole.y0, box.y0), std::min(whole.x0, box.x0), std::max(whole.y1, box.y1),
-               std::max(whole.x1, box.x1)};
-    }
-    if (alone == 0) whole = {};
-    const double packed = kPackCost * double(whole.area());
-    const bool together = count > 0 && packed <= alone;
-    plan.work += std::min(packed, alone);
-    if (!together) continue;
-    plan.pieces.resize(first);
-    plan.pieces.push_back({image, whole, list, count});
+  for (auto part = needs.parts.begin(); part != needs.parts.end();) {
+    Part all = *part;  // of an image
+    while (++part != needs.parts.end() && part->image == all.image) all.add(*part);
+    plan.reached[all.image] = all.reach;
+    raise(plan.most, all.most);
+    const double packed = kPackCost * double(all.reach.area());
+    plan.work += all.reads + kBinCost * double(call.bins() * all.count);
+    plan.work += std::min(packed, all.alone);
+    if (packed <= all.alone)
+      plan.pieces.push_back({all.image, all.reach, all.list, all.count});
+    else
+      for (const int64_t* k = all.list; k < all.list + all.count; ++k)
+        plan.pieces.push_back({all.image, needs.reach[*k], k, 1, needs.sparse[*k] != 0});
   }
+  plan.reach = std::move(needs.reach);
   return plan;
 }
 
@@ -172,10 +217,10 @@ SumKernels kernels_for(const SumCall& call) {
   return kernels;
 }
 
-int64_t blocks_together(int64_t blocks, int64_t bytes, int64_t room, int threads) {
+int64_t blocks_together(int64_t blocks, int64_t pieces, int64_t bytes, int64_t room, int threads) {
   const int64_t cached = std::max<int64_t>(2, kOwnCache / 2 / bytes / 2 * 2);
   const int64_t fitting = std::max<int64_t>(1, room / bytes / threads);
-  const int64_t shared = std::max<int64_t>(1, blocks / (2 * threads));
+  const int64_t shared = std::max<int64_t>(1, blocks * pieces / (2 * threads));
   return std::min({kMostTogether, cached, fitting, shared});
 }
 

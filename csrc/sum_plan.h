@@ -63,9 +63,10 @@ struct SumPiece {
 
 struct SumPlan {
   std::vector<SumPiece> pieces;
-  std::vector<Box> reach;  // of each region
-  ListSizes most;          // of any region
-  double work = 0;         // for each vector of channels, in reads of it
+  std::vector<Box> reach;    // of each region
+  std::vector<Box> reached;  // of each image, by all its regions
+  ListSizes most;            // of any region
+  double work = 0;           // for each vector of channels, in reads of it
   SumRegions regions(const SumCall&, const SumPiece&) const;
 };
 
@@ -81,8 +82,9 @@ int threads_for(const SumCall&, const SumKernels&, double work);
 SumKernels kernels_for(const SumCall&);
 
 // Blocks of channels, of so many bytes each, that a task holds, so that each region's lists are
-// made once for them: as many as stay in a core's own cache, but two where there is room.
-int64_t blocks_together(int64_t blocks, int64_t bytes, int64_t room, int threads);
+// made once for them: as many as stay in a core's own cache, but two where there is room, and no
+// fewer tasks than threads share.
+int64_t blocks_together(int64_t blocks, int64_t pieces, int64_t bytes, int64_t room, int threads);
 
 // Packs a block of channels over a box of an image.
 void pack_block(const SumCall&, const SumKernels&, int64_t image, const Box&, int64_t channel,

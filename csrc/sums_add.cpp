@@ -17,17 +17,6 @@ struct Strip : SumPiece {
   bool few;
 };
 
-Box reached(const SumPlan& plan, const int64_t* list, int64_t count) {
-  Box all{INT64_MAX, INT64_MAX, 0, 0};
-  for (int64_t i = 0; i < count; ++i) {
-    const Box& box = plan.reach[list[i]];
-    if (box.area() == 0) continue;
-    all = {std::min(all.y0, box.y0), std::min(all.x0, box.x0), std::max(all.y1, box.y1),
-           std::max(all.x1, box.x1)};
-  }
-  return all.y1 == 0 ? Box{} : all;
-}
-
 void zero(const Map& map, int64_t channel, int64_t channels, int64_t bytes) {
   for (int64_t c = channel; c < channel + channels; ++c)
     std::memset(map.start + c * map.strides.channel * bytes, 0, std::size_t(map.plane() * bytes));
@@ -48,7 +37,7 @@ bool add_sums(const SumCall& call) {
     const Map map = call.maps.at(image);
     const int64_t* const list = call.by_image.list(image);
     const int64_t count = call.by_image.count(image);
-    const Box all = reached(plan, list, count);
+    const Box& all = plan.reached[image];
     const bool planes = map.strides.column == 1 && map.strides.row == map.width;
     if (planes && map.plane() > 0 && 2 * all.area() <= map.plane() && all.area() <= most_pixels) {
       strips.push_back({{image, all, list, count}, true});
@@ -69,8 +58,8 @@ bool add_sums(const SumCall& call) {
   if (strips.empty() || blocks == 0) return true;
   const int enough = threads_for(call, kernels, plan.work + 2 * area);
   const int64_t plane_bytes = bytes_of(pixels, kernels.pixel_bytes);
-  const int64_t together =
-      blocks_together(blocks, std::max<int64_t>(1, plane_bytes), call.room(), enough);
+  const int64_t together = blocks_together(blocks, int64_t(strips.size()),
+                                           std::max<int64_t>(1, plane_bytes), call.room(), enough);
   const int64_t groups = ceil_div(blocks, together);
   const int64_t tasks = int64_t(strips.size()) * groups;
   const int threads = int(std::min<int64_t>(enough, tasks));

@@ -61,7 +61,7 @@ struct TapList {
       size[p] = count - begin[p];
       if (size[p] > width) width = size[p];
     }
-    if (padded) pad(axis.count, line.length * line.pitch);
+    if (padded && axis.count > 1) pad(axis.count, line.length * line.pitch);
     scratch.take<Tap<Sum>>(padded ? axis.count * width : count);
   }
 
