@@ -36,8 +36,14 @@ def pool(
         kind = {"data": dtype, "position": position(_planes(maps))}.get(arg.dtype, arg.dtype)
         results.append(result(memory_of, shape, kind, *maps, *results))
     extent = geometry.maps_of([array.shape for array in maps], call.scales)
-    found, _ = native.structure(operator, rows, extent, name, call)
-    native.pool(operator, call, name, {"data": maps, **found._asdict()}, results)
+    portions = native.portions(operator, len(rows))
+    if len(portions) > 1:  # before anything is written
+        index = native.image_index(rows, images, kind=operator.rows)
+        native.refuse_rows(operator, rows, index, extent)
+    for some in portions:
+        found, _ = native.structure(operator, rows[some], extent, name, call)
+        values = [array[some] for array in results]
+        native.pool(operator, call, name, {"data": maps, **found._asdict()}, values)
     return tuple(results) if positions else results[0]
 
 
