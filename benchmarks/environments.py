@@ -4,6 +4,7 @@
     .cache/peers/torchvision    5 GB: it needs the registry's own build of PyTorch
     .cache/peers/openvino, .cache/peers/onnxruntime
     .cache/peers/tensorflow     2 GB: tests of its name for crop_and_resize run there
+    .cache/peers/paddle         for tests alone
 
 Benchmarks and tests find them there; what is not there they leave out and say so.
 """
@@ -50,6 +51,7 @@ ENVIRONMENTS = {
     "openvino": Environment("peers/openvino", ("openvino==2026.4.1", "numpy")),
     "onnxruntime": Environment("peers/onnxruntime", ("onnxruntime>=1.18", "onnx>=1.16", "numpy")),
     "tensorflow": Environment("peers/tensorflow", ("tensorflow-cpu==2.21.0", "numpy")),
+    "paddle": Environment("peers/paddle", ("paddlepaddle==3.3.1", "setuptools", "numpy")),
 }
 
 

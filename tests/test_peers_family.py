@@ -41,6 +41,12 @@ def ps_pool(case, convention):
     return roipool.ps_roi_pool(case["data"], case["rois"], SIZE, SCALE, convention=convention)
 
 
+def ps_pool_backward(case):
+    return roipool.ps_roi_pool_backward(
+        case["grad"], case["rois"], case["data"].shape, SCALE, convention="rfcn"
+    )
+
+
 def ps_align_backward(case):
     shape, ratio = case["data"].shape, case["ratio"]
     return roipool.ps_roi_align_backward(
@@ -61,6 +67,8 @@ SAME = {
     ("openvino", "ps_roi_pool_rfcn"): lambda case: ps_pool(case, "rfcn"),
     ("mxnet", "ps_roi_pool_rfcn"): lambda case: ps_pool(case, "rfcn"),
     ("mxnet", "rotated_unaligned"): lambda case: rotated(case, aligned=False),
+    ("paddle", "ps_roi_pool_rfcn"): lambda case: ps_pool(case, "rfcn"),
+    ("paddle", "ps_roi_pool_rfcn_backward"): ps_pool_backward,
     ("tensorflow", "crop_bilinear"): lambda case: roipool.crop_and_resize(
         case["data"], case["boxes"], SIZE
     ),

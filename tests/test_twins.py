@@ -42,6 +42,22 @@ def test_huge_boxes(dtype, name, options):
         assert_as_text(name, far_corners(dtype), maps, size, dtype, options)
 
 
+@each_case
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_huge_box_lists_no_more_than_a_large_one(dtype, name, options):
+    """And so takes no longer."""
+    maps = geometry.maps_of([(1, 1, 50, 70)], [(1.0, 1.0)])
+
+    def length(side):
+        begin = np.array([[-0.5], [-0.3], [-0.001]]) * side
+        rois = np.concatenate([np.zeros((3, 1)), begin, begin, begin + side, begin + side], 1)
+        found = of_twin(name, boxes_of(name, rois, maps), maps, (7, 7), dtype, options)[0][0]
+        return sum(array.size for array in found)
+
+    for side in (1e6, 1e9, 1e30):
+        assert length(side) < 1.1 * length(1e3) + 20  # or so: samples lie elsewhere
+
+
 @pytest.mark.parametrize(("name", "options"), ONE_OF_EACH, ids=str)
 @pytest.mark.parametrize("width", [2**24 + 2, 2**25 + 3, 2**31 - 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

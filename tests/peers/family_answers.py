@@ -92,6 +92,28 @@ def openvino():
     return answer
 
 
+def paddle():
+    import paddle
+    from paddle.vision.ops import psroi_pool
+
+    def answer(case):
+        # It wants the regions of each image behind each other, and how many each has.
+        image = case["rois"][:, 0].astype(np.int64)
+        order = np.argsort(image, kind="stable")
+        boxes = paddle.to_tensor(case["rois"][order, 1:])
+        counts = paddle.to_tensor(np.bincount(image, minlength=2).astype(np.int32))
+        data = paddle.to_tensor(case["data"], stop_gradient=False)
+        values = psroi_pool(data, boxes, counts, SIZE, SCALE)
+        values.backward(paddle.to_tensor(case["grad"][order]))
+        back = np.argsort(order)
+        return {
+            "ps_roi_pool_rfcn": values.numpy()[back],
+            "ps_roi_pool_rfcn_backward": data.grad.numpy(),
+        }
+
+    return answer
+
+
 def tensorflow():
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
