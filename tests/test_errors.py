@@ -96,7 +96,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "error", "message"), ARGUMENTS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("changed", "error", "message"), ARGUMENTS, ids=[row[2][:40] for row in ARGUMENTS]
+)
 def test_arguments(changed, error, message):
     arguments = {"data": DATA, "rois": BOX, "pooled_size": 2, "spatial_scale": 1.0}
     with pytest.raises(error, match="^" + message):
@@ -120,7 +122,9 @@ BACKWARD = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "error", "message"), BACKWARD, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("changed", "error", "message"), BACKWARD, ids=[row[2][:40] for row in BACKWARD]
+)
 def test_arguments_backward(changed, error, message):
     arguments = {"grad": GRAD, "argmax": ARGMAX, "rois": BOX, "data_shape": DATA.shape}
     with pytest.raises(error, match="^" + message):

@@ -108,7 +108,7 @@ def imports(path):
     return ours, others
 
 
-@pytest.mark.parametrize("module", ALLOWED)
+@pytest.mark.parametrize("module", sorted(ALLOWED))
 def test_who_imports_whom(module):
     ours, _ = imports(MODULES[module])
     assert ours <= ALLOWED[module]
