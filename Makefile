@@ -31,7 +31,7 @@ example-dask: $(VENV)/examples
 	$(BIN)/python examples/dask_zarr/pool_image.py $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Libraries too large for every run of the tests, in an environment of their own.
 DOORS := .cache/doors
