@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -27,18 +28,24 @@ class Pooled(torch.utils.data.Dataset):
         return values.detach(), data.grad
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:.*fork.* may lead to deadlocks:DeprecationWarning")
-def test_workers_of_a_data_loader(method, threads):
-    if method not in torch.multiprocessing.get_all_start_methods():
-        pytest.skip(f"no {method} here")
-    threads(2)
+def load(method):
+    """Pool here, and then in a worker."""
+    roipool.set_num_threads(2)
     expected = [Pooled()[item] for item in range(4)]
     loader = torch.utils.data.DataLoader(
         Pooled(), batch_size=None, num_workers=1, multiprocessing_context=method
     )
     for actual, wanted in zip(loader, expected, strict=True):
         assert all(map(torch.equal, actual, wanted))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_data_loader(method):
+    """In a process whose autograd has started no threads: PyTorch forks no other."""
+    if method not in torch.multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    program = f"import test_torch_processes as here; here.load({method!r})"
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, check=True)
 
 
 def test_threads_at_once():
