@@ -94,8 +94,8 @@ def scaled(
             begin=ends[i],
             end=ends[i + 2],
             length=of_region(sides, xp.int32),
-            last=of_region([_held(side - 1, digits) for side in sides], dtype),
-            border=of_region([_held(side, digits) for side in sides], dtype),
+            last=of_region([held(side - 1, digits) for side in sides], dtype),
+            border=of_region([held(side, digits) for side in sides], dtype),
             scale=scales[i],
             longest=max(sides),
         )
@@ -104,7 +104,7 @@ def scaled(
     return image, (y, x)
 
 
-def _held(number: int, digits: int) -> int:
+def held(number: int, digits: int) -> int:
     """The largest whole number of so many binary digits that is no larger."""
     lost = max(number.bit_length() - digits, 0)
     return number >> lost << lost

@@ -16,6 +16,7 @@ from roipool.descriptions import Call, Operator, Rows
 from roipool.doors.torch.derivatives import is_differentiated
 from roipool.doors.torch.forms import OVERLOADS, called
 from roipool.doors.torch.kernels import NAMES, position_dtype
+from roipool.doors.torch.namespace import Namespace
 from roipool.doors.torch.operators import register
 
 xp = torch
@@ -24,7 +25,8 @@ xp = torch
 def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     maps = _as_maps(data, operator)
-    rows = as_rows(rois, sum([each.shape[0] for each in maps]), operator.rows)
+    images, device = sum([each.shape[0] for each in maps]), maps[0].device
+    rows = as_rows(rois, images, operator.rows, device)
     channels = operator.channels("data", maps[0].shape[1], call.pooled_size)
     several = checks.is_several(data)
     taken = (maps if several else maps[0], rows)
@@ -54,7 +56,8 @@ def backward(
 ) -> Any:
     """The gradient of the features: one tensor for each shape, or the only one."""
     _check_tensor("grad", grad)
-    rows = as_rows(rois, sum(shape[0] for shape in data_shapes), operator.rows)
+    images = sum(shape[0] for shape in data_shapes)
+    rows = as_rows(rois, images, operator.rows, grad.device)
     name = NAMES.get(grad.dtype)
     operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], data_shapes[0])
     positions = [_positions(operator, array, grad) for array in saved.values()]
@@ -77,8 +80,9 @@ def backward_rois(
 ) -> Tensor:
     """The gradient of the regions, as rows; itself differentiable."""
     maps = _as_maps(data, operator)
-    rows = as_rows(rois, sum(each.shape[0] for each in maps), operator.rows)
-    _check_tensor("grad", grad)
+    images, device = sum(each.shape[0] for each in maps), maps[0].device
+    rows = as_rows(rois, images, operator.rows, device)
+    _check_tensor("grad", grad, device)
     name = NAMES.get(grad.dtype)
     operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
@@ -91,8 +95,8 @@ def backward_rois(
 
 
 def looked_at(rows: Tensor) -> np.ndarray | None:
-    """The rows as NumPy has them, if they can be looked at."""
-    if torch.compiler.is_compiling() or type(rows) is not Tensor:
+    """The rows as NumPy has them, if they can be looked at: not where that waits for a device."""
+    if not rows.is_cpu or torch.compiler.is_compiling() or type(rows) is not Tensor:
         return None
     if torch._C._functorch.is_functorch_wrapped_tensor(rows):
         return None
@@ -102,7 +106,7 @@ def looked_at(rows: Tensor) -> np.ndarray | None:
 def gather_points(data: Any, image: Any, pixel: Any, weight: Any) -> Tensor:
     """Sums of weighted pixels that are listed one by one, (K, C, h, w)."""
     maps = _as_maps(data, None)
-    known = _listed(image, pixel, weight, [each.shape for each in maps], maps[0].dtype)
+    known = _listed(image, pixel, weight, [each.shape for each in maps], maps[0])
     values: Tensor = _kernel("points_read", data, {"data": maps, **known})
     return values
 
@@ -119,7 +123,7 @@ def gather_points_backward(
     _check_tensor("grad", grad)
     expected = pixel.shape[0], data_shapes[0][1]
     checks.refuse_grad(grad.dtype, NAMES.get(grad.dtype), grad.shape, expected, data_shapes[0])
-    known = _listed(image, pixel, weight, data_shapes, grad.dtype)
+    known = _listed(image, pixel, weight, data_shapes, grad)
     known |= {"pooled": grad, "data_shape": [side for shape in data_shapes for side in shape]}
     return _kernel("points_add", data_shapes if several else None, known)
 
@@ -133,7 +137,7 @@ def gather_points_backward_weight(grad: Any, data: Any, image: Any, pixel: Any) 
     checks.refuse_grad(grad.dtype, NAMES.get(grad.dtype), grad.shape, expected, shapes[0])
     checks.refuse_other_dtype("grad", grad.dtype, maps[0].dtype)
     ones = torch.ones_like(pixel, dtype=torch.float32)
-    known = _listed(image, pixel, ones, shapes, grad.dtype)
+    known = _listed(image, pixel, ones, shapes, grad)
     given = {**known, "data": maps, "pooled": grad}
     moved: Tensor = _kernel("points_weigh", data, given)
     return moved.reshape(pixel.shape)
@@ -144,16 +148,17 @@ def _kernel(name: str, data: Any, known: dict[str, Any]) -> Any:
 
 
 def _listed(
-    image: Any, pixel: Any, weight: Any, shapes: Sequence[Sequence[int]], dtype: torch.dtype
+    image: Any, pixel: Any, weight: Any, shapes: Sequence[Sequence[int]], like: Tensor
 ) -> dict[str, Any]:
     for name, tensor in (("image", image), ("pixel", pixel), ("weight", weight)):
-        _check_tensor(name, tensor)
+        _check_tensor(name, tensor, like.device)
     whole = [not (each.is_floating_point() or each.is_complex()) for each in (image, pixel)]
     checks.refuse_points((whole[0], image.shape), (whole[1], pixel.shape), weight.shape)
     known = looked_at(image)
     if known is not None:
         checks.refuse_images(known, sum(shape[0] for shape in shapes))
-    return geometry.points_of(torch, image, pixel, weight, shapes, dtype)._asdict()
+    xp = Namespace(like.device)
+    return geometry.points_of(xp, image, pixel, weight, shapes, like.dtype)._asdict()
 
 
 def _options(call: Call) -> list[Any]:
@@ -171,7 +176,7 @@ def _as_maps(data: Any, operator: Operator | None) -> list[Tensor]:
     """Tensors of feature maps, checked: one, or several in a sequence."""
     if checks.is_several(data):
         for i, maps in enumerate(data):
-            _check_tensor(f"data[{i}]", maps)
+            _check_tensor(f"data[{i}]", maps, data[0].device if i else None)
         arrays = [maps[None] if maps.ndim == 3 else maps for maps in data]
     else:
         _check_tensor("data", data)
@@ -186,8 +191,8 @@ def _as_maps(data: Any, operator: Operator | None) -> list[Tensor]:
 
 
 def _positions(operator: Operator, argmax: Any, grad: Tensor) -> Tensor:
-    argmax = torch.as_tensor(argmax)
-    _check_tensor("argmax", argmax)
+    argmax = argmax if isinstance(argmax, Tensor) else torch.as_tensor(argmax).to(grad.device)
+    _check_tensor("argmax", argmax, grad.device)
     whole = argmax.dtype in (torch.int32, torch.int64)
     checks.refuse_argmax(argmax.dtype, whole, argmax.shape, grad.shape)
     if not operator.located and argmax.dtype != torch.int32:  # the number of a sample
@@ -201,55 +206,51 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: torch.dtype, *inputs: Te
         raise TypeError(f"out is a {type(out).__name__}; {expected}")
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out has shape {tuple(out.shape)} and dtype {out.dtype}; {expected}")
-    if not out.is_contiguous() or out.device.type != "cpu":
-        raise ValueError(f"out is on device {out.device} or not contiguous; {expected} on the CPU")
+    device = inputs[0].device
+    if not out.is_contiguous() or out.device != device:
+        raise ValueError(f"out is on device {out.device} or not contiguous; {expected} on {device}")
     if any(is_differentiated(tensor) for tensor in (out, *inputs)):
         raise ValueError("out is given, but a derivative is asked for; leave out, or use no_grad")
 
 
-def _check_tensor(name: str, value: Any) -> None:
+def _check_tensor(name: str, value: Any, device: torch.device | None = None) -> None:
+    """Raise unless it is a tensor with strides, on the device of the others where that is known."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor")
-    if not value.is_cpu:
-        raise TypeError(
-            f"{name} is on device {value.device}; roipool takes tensors in the memory of the CPU: "
-            "move it there with cpu()"
-        )
     if value.layout != torch.strided:
         raise TypeError(f"{name} has layout {value.layout}; expected torch.strided: use to_dense()")
+    if device is not None and value.device != device:
+        raise ValueError(
+            f"{name} lies on device {value.device}, what comes before it on {device}; expected one "
+            f'device: move it there with to("{device}")'
+        )
 
 
-class _Joining:
-    """What joining boxes asks of a namespace, where a cast keeps derivatives."""
+def as_rows(rois: Any, images: int, kind: Rows, device: torch.device | None = None) -> Tensor:
+    """Any form of `rois` as one tensor of rows, never in fewer bits than it came.
 
-    float32, float64 = torch.float32, torch.float64
-    zeros, full, reshape, concatenate = torch.zeros, torch.full, torch.reshape, torch.concatenate
-
-    @staticmethod
-    def asarray(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-        return tensor.to(dtype)
-
-
-def as_rows(rois: Any, images: int, kind: Rows) -> Tensor:
-    """Any form of `rois` as one tensor of rows, never in fewer bits than it came."""
+    Tensors must lie on the device, if one is named; anything else is brought there.
+    """
     if isinstance(rois, Tensor):
         rows = rois
     elif isinstance(rois, Sequence) and any(isinstance(part, Tensor) for part in rois):
         parts = [torch.as_tensor(part) for part in rois]
         for i, part in enumerate(parts):
-            _check_boxes(f"{kind.name}[{i}]", part, kind)
+            _check_boxes(f"{kind.name}[{i}]", part, kind, device)
         listed = all(part.shape == (kind.width,) for part in parts)
-        rows = torch.stack(parts) if listed else regions.join(_Joining, parts, images, kind)
+        xp = Namespace(parts[0].device)
+        rows = torch.stack(parts) if listed else regions.join(xp, parts, images, kind)
     else:
         array = regions.as_rows(rois, images, kind)
         rows = torch.from_numpy(array.astype(geometry.float_type(np, np.float64, array.dtype)))
-    _check_boxes(kind.name, rows, kind)
+        rows = rows if device is None else rows.to(device)
+    _check_boxes(kind.name, rows, kind, device)
     if rows.ndim == 1 and rows.shape[0] == 0:
         rows = rows.reshape(0, kind.width)
     regions.refuse_shape(kind.name, rows.shape, kind)
     return rows
 
 
-def _check_boxes(name: str, value: Tensor, kind: Rows) -> None:
-    _check_tensor(name, value)
+def _check_boxes(name: str, value: Tensor, kind: Rows, device: torch.device | None) -> None:
+    _check_tensor(name, value, device)
     regions.refuse_dtype(name, value.dtype, value.dtype in NAMES, kind)

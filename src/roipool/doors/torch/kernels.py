@@ -11,6 +11,7 @@ from roipool import _core, checks, descriptions, geometry, memory, native
 from roipool.checks import DTYPES
 from roipool.descriptions import Call
 from roipool.doors.torch.forms import FEATURES, ROIS, Form
+from roipool.doors.torch.namespace import Namespace
 
 NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
 STORED = {  # NumPy has no bfloat16
@@ -30,7 +31,7 @@ def cpu(form: Form) -> Callable[..., Any]:
 
     def call(*values: Any) -> Any:
         known = form.known(values)
-        arrays = _results(form, known, _empty)
+        arrays = results_of(form, known, _memory)
         _fill(form, known, arrays)
         dtype = features_of(known).dtype
         results = [
@@ -39,7 +40,7 @@ def cpu(form: Form) -> Callable[..., Any]:
             else _tensor(array, dtype)
             for array in arrays
         ]
-        return _returned(form, results)
+        return returned(form, results)
 
     return call
 
@@ -50,7 +51,7 @@ def fake(form: Form) -> Callable[..., Any]:
         return lambda *values: _structure_traced(form, form.known(values))
     if form.out:
         return lambda *values: None
-    return lambda *values: _returned(form, _results(form, form.known(values), _fake_empty))
+    return lambda *values: returned(form, results_of(form, form.known(values), empty))
 
 
 def shapes_of(known: Known) -> list[Sequence[int]]:
@@ -83,7 +84,8 @@ def features_of(known: Known) -> Tensor:
     return known["data"][0] if "data" in known else known["pooled"]
 
 
-def _results(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
+def results_of(form: Form, known: Known, empty: Callable[..., Any]) -> list[Any]:
+    """Memory for the form's results, by what makes it; feature maps are lists."""
     like = features_of(known)
     results: list[Any] = []
     for arg, sides in form.sides:
@@ -126,7 +128,7 @@ def position_dtype(maps: Iterable[Tensor]) -> torch.dtype:
     return dtype
 
 
-def _empty(
+def _memory(
     shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False
 ) -> np.ndarray:
     """Memory for a result: contiguous, or channels-last where the tensor it is like is.
@@ -145,26 +147,27 @@ def _tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
     return tensor.view(dtype) if array.itemsize == 2 else tensor
 
 
-def _fake_empty(
-    shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False
-) -> Tensor:
+def empty(shape: Sequence[int], dtype: torch.dtype, like: Tensor, whole: bool = False) -> Tensor:
+    """The same as a tensor, on the device of another; beside the CPU positions lie as values do."""
+    whole = whole and (like.is_cpu or len(shape) != 4)
     last = not whole and _channels_last(like)
     lying = torch.channels_last if last else torch.contiguous_format
-    return like.new_empty(shape, dtype=dtype).contiguous(memory_format=lying)
+    return torch.empty(shape, dtype=dtype, device=like.device, memory_format=lying)
 
 
 def _channels_last(tensor: Tensor) -> bool:
     return not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def _returned(form: Form, results: list[Any]) -> Any:
+def returned(form: Form, results: list[Any]) -> Any:
     """As the schema says."""
     if form.results[0].axes == "NCHW" and not form.several:
         (results[0],) = results[0]
     return results[0] if len(results) == 1 else tuple(results)
 
 
-def _fill_memory(form: Form, values: Sequence[Any]) -> None:
+def taken(form: Form, values: Sequence[Any]) -> tuple[Known, list[Any]]:
+    """What goes in, and the memory of the caller that is filled."""
     count = len(form.names)
     known, results = form.known(values[:count]), list(values[count:])
     pooled = form.results[0].axes != "NCHW"
@@ -177,6 +180,11 @@ def _fill_memory(form: Form, values: Sequence[Any]) -> None:
     for result in (t for each in results for t in _each(each)):
         _own(result, others)
         others.append(result)
+    return known, results
+
+
+def _fill_memory(form: Form, values: Sequence[Any]) -> None:
+    known, results = taken(form, values)
     filled = [
         list(map(_bits, result)) if isinstance(result, list) else _bits(result)
         for result in results
@@ -191,10 +199,20 @@ def _each(value: Any) -> list[Tensor]:
 
 def _own(out: Tensor, others: list[Tensor]) -> None:
     """Tell autograd that `out` changes; its memory must be no other's."""
-    if any(np.may_share_memory(_bits(out), _bits(other)) for other in others):
+    begin, end = _span(out)
+    if any(begin < stop and start < end for start, stop in map(_span, others)):
         raise ValueError("out overlaps another tensor of this call; expected memory of its own")
     if not out.is_inference():
         torch.autograd.graph.increment_version(out)
+
+
+def _span(tensor: Tensor) -> tuple[int, int]:
+    """From where to where in memory it lies."""
+    if tensor.numel() == 0:
+        return 0, 0
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    last = sum((side - 1) * step for side, step in steps)
+    return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.itemsize
 
 
 def _fill(form: Form, known: Known, results: list[Any]) -> None:
@@ -260,7 +278,7 @@ def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
             np, rows, maps, call.pooled_size, dtype, *call.more, traced=known["traced"]
         )
     native.refuse_rows(form.operator, rows, found.image, maps)
-    arrays = {**found._asdict(), **_named(form, slopes)}
+    arrays = {**found._asdict(), **named(form, slopes)}
     return tuple(torch.from_numpy(np.ascontiguousarray(arrays[arg.name])) for arg in form.results)
 
 
@@ -268,14 +286,22 @@ def _structure_traced(form: Form, known: Known) -> tuple[Tensor, ...]:
     call = call_of(form, known)
     assert form.operator is not None
     maps = geometry.maps_of(shapes_of(known), call.scales)
+    rois = known["rois"]
     found, slopes = form.operator.structure(
-        torch, known["rois"], maps, call.pooled_size, known["dtype"], *call.more, traced=True
+        Namespace(rois.device),
+        rois,
+        maps,
+        call.pooled_size,
+        known["dtype"],
+        *call.more,
+        traced=True,
     )
-    arrays = {**found._asdict(), **_named(form, slopes)}
+    arrays = {**found._asdict(), **named(form, slopes)}
     return tuple(torch.empty_like(arrays[arg.name]) for arg in form.results)
 
 
-def _named(form: Form, slopes: Any) -> dict[str, Any]:
+def named(form: Form, slopes: Any) -> dict[str, Any]:
+    """The slopes of a structure's weights by their names."""
     last = form.results[-len(slopes) :]
     return {arg.name: slope for arg, slope in zip(last, slopes, strict=True)}
 

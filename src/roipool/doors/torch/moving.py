@@ -15,6 +15,7 @@ from roipool import geometry, planes
 from roipool.descriptions import Operator
 from roipool.doors.torch.forms import FORMS, Form, called, weights
 from roipool.doors.torch.kernels import Known, call_of, features_of, shapes_of, size_of
+from roipool.doors.torch.namespace import Namespace
 
 
 def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
@@ -43,28 +44,14 @@ def structure(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
     if operator.position_sensitive:  # of a region each bin has one
         image = of_regions(image, len(fixed))[:, 0]
     for arg, slope in zip(moved, slopes, strict=True):
-        ends = known["rois"][:, operator.moves[arg.name]].to(slope.dtype)
+        # One by one: a list of columns would be brought to the device.
+        columns = [known["rois"][:, column] for column in operator.moves[arg.name]]
+        ends = torch.stack(columns, dim=1).to(slope.dtype)
         step = torch.where(image >= 0, ends - ends.detach(), 0)  # of padding perhaps NaN
         # 0, with the derivatives that each tap's weight has for the columns of its region.
         still = (of_regions(slope, len(fixed)) * step[:, None]).sum(2).flatten()
         found[arg.name] = found[arg.name] + still
     return found, slopes
-
-
-class _Tensors:
-    """PyTorch's namespace, in which a cast keeps derivatives."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(torch, name)
-
-    @staticmethod
-    def asarray(values: Any, dtype: torch.dtype | None = None) -> Tensor:
-        if not isinstance(values, Tensor):
-            return torch.asarray(values, dtype=dtype)
-        return values if dtype is None else values.to(dtype)
-
-
-_TENSORS = _Tensors()
 
 
 def _of_text(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
@@ -73,7 +60,7 @@ def _of_text(form: Form, known: Known) -> tuple[Known, list[Tensor]]:
     maps, traced = geometry.maps_of(shapes_of(known), call.scales), _is_traced(rois)
     dtype = features_of(known).dtype
     found, slopes = operator.structure(
-        _TENSORS, rois, maps, call.pooled_size, dtype, *call.more, traced=traced
+        Namespace(rois.device), rois, maps, call.pooled_size, dtype, *call.more, traced=traced
     )
     return found._asdict(), list(slopes)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from roipool.descriptions import OPERATORS, Operator
-from roipool.doors.torch import batching, derivatives, kernels
+from roipool.doors.torch import batching, derivatives, devices, kernels
 from roipool.doors.torch.forms import FORMS, OVERLOADS, Form, forms_of, forms_of_kernels
 
 library = torch.library.Library("roipool", "DEF")
@@ -25,6 +25,7 @@ def _register(forms: Sequence[Form]) -> None:
         OVERLOADS[form.name] = getattr(getattr(operators, name), overload or "default")
     for form in forms:
         library.impl(form.name, kernels.cpu(form), "CPU")
+        library.impl(form.name, devices.on_device(form), "CompositeExplicitAutograd")
         torch.library.register_fake(f"roipool::{form.name}", kernels.fake(form), lib=library)
         if form.out:
             continue  # neither derivatives nor vmap, as with PyTorch's own

@@ -1,0 +1,110 @@
+"""The forms on tensors of any other device: regions become structures there, and kernels run there.
+
+No value is looked at, so that nothing waits for the device: a row that is neither region nor
+padding counts as padding.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from roipool import devices, geometry, planes
+from roipool.doors.torch.forms import Form
+from roipool.doors.torch.kernels import (
+    Known,
+    call_of,
+    empty,
+    features_of,
+    named,
+    results_of,
+    returned,
+    shapes_of,
+    size_of,
+    taken,
+)
+from roipool.doors.torch.moving import gradient_of_rois
+from roipool.doors.torch.namespace import Namespace
+
+
+def on_device(form: Form) -> Callable[..., Any]:
+    """What runs the form where its tensors lie."""
+    if form.structure:
+        return lambda *values: _structure_and_slopes(form, form.known(values))
+    if form.of_rois:
+        return lambda *values: gradient_of_rois(form, form.known(values))
+    if form.out:
+        return lambda *values: _fill(form, *taken(form, values))
+
+    def call(*values: Any) -> Any:
+        known = form.known(values)
+        results = results_of(form, known, empty)
+        _fill(form, known, results)
+        return returned(form, results)
+
+    return call
+
+
+def _fill(form: Form, known: Known, results: Sequence[Any]) -> None:
+    operator, kernel = form.operator, form.kernel
+    inputs = {arg.name: known[arg.name] for arg in form.inputs if arg in form.kernel.inputs}
+    if operator is None:
+        devices.run(kernel, inputs, results)
+        return
+    inputs |= _structure(form, known)
+    if operator.position_sensitive:
+        _run_in_planes(form, known, inputs, results)
+    else:
+        devices.run(kernel, inputs, results)
+    if operator.fill and kernel is operator.forward:
+        value = operator.filling(call_of(form, known))
+        empty_bins = geometry.empty_bins(torch, inputs["image"], inputs["y_taps"], inputs["x_taps"])
+        results[0].masked_fill_(empty_bins[:, None], value)
+
+
+def _run_in_planes(form: Form, known: Known, inputs: Known, results: Sequence[Any]) -> None:
+    size, kernel = size_of(known), form.kernel
+    if "data" in inputs:
+        inputs["data"] = planes.of_maps(inputs["data"], size)
+    if "pooled" in inputs:
+        inputs["pooled"] = planes.of_pooled(inputs["pooled"])
+    of_maps = kernel.results[0].axes == "NCHW"
+    like = results[0][0] if of_maps else results[0]
+    if of_maps:
+        split = planes.of_maps(results[0], size)
+        filled: Any = [torch.empty_like(array) for array in split]
+        devices.run(kernel, inputs, [filled])
+        shapes = [array.shape for array in results[0]]
+        for to, array in zip(
+            results[0], planes.maps_of(filled, shapes, size[0] * size[1]), strict=True
+        ):
+            to.copy_(array)
+    else:
+        K, C = like.shape[:2]
+        filled = like.new_empty(K * size[0] * size[1], C, 1, 1)
+        devices.run(kernel, inputs, [filled])
+        like.copy_(planes.pooled_of(filled, size))
+
+
+def _structure(form: Form, known: Known) -> Known:
+    operator, rois, shapes = form.operator, known["rois"].detach(), shapes_of(known)
+    assert operator is not None
+    if form.located:
+        images = sum(shape[0] for shape in shapes)
+        return {"image": geometry.image_index(Namespace(rois.device), rois[:, 0], images)}
+    call, dtype = call_of(form, known), features_of(known).dtype
+    maps = geometry.maps_of(shapes, call.scales)
+    xp = Namespace(rois.device)
+    found: Any = devices.structure(xp, operator, rois, maps, call, dtype)
+    return {**found._asdict()}
+
+
+def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
+    call, rois, operator = call_of(form, known), known["rois"], form.operator
+    assert operator is not None
+    maps = geometry.maps_of(shapes_of(known), call.scales)
+    given = rois, maps, call.pooled_size, known["dtype"]
+    found, slopes = operator.structure(Namespace(rois.device), *given, *call.more, traced=True)
+    arrays = {**found._asdict(), **named(form, slopes)}
+    return tuple(arrays[arg.name].contiguous() for arg in form.results)
