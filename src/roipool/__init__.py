@@ -2,6 +2,7 @@
 
 from roipool.operators import (
     assign_levels,
+    check_rois,
     crop_and_resize,
     crop_and_resize_backward,
     crop_and_resize_backward_boxes,
@@ -31,6 +32,7 @@ from roipool.threads import get_num_threads, set_num_threads
 __version__ = "0.1.0"
 __all__ = [
     "assign_levels",
+    "check_rois",
     "crop_and_resize",
     "crop_and_resize_backward",
     "crop_and_resize_backward_boxes",

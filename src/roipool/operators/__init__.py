@@ -1,5 +1,6 @@
 """The public operators: a file each, of what it computes, accepts and is made of."""
 
+from roipool.operators.check_rois import check_rois
 from roipool.operators.crop_and_resize import (
     crop_and_resize,
     crop_and_resize_backward,
@@ -28,6 +29,7 @@ from roipool.operators.roi_pool import roi_pool, roi_pool_backward
 
 __all__ = [
     "assign_levels",
+    "check_rois",
     "crop_and_resize",
     "crop_and_resize_backward",
     "crop_and_resize_backward_boxes",
