@@ -38,6 +38,11 @@ DOORS := .cache/doors
 test-doors: $(DOORS)/ready
 	$(DOORS)/bin/python -m pytest tests/test_dlpack.py tests/test_paddle.py
 
+# On a machine with a GPU, by a Python that has roipool, PyTorch for that GPU and pytest:
+# make test-gpu PYTHON=python3
+test-gpu:
+	ROIPOOL_DEVICE=cuda $(PYTHON) -m pytest tests/test_cuda.py tests/test_triton.py tests/test_devices.py
+
 # The other libraries of this field, each in an environment of its own in .cache: about 9 GB, most
 # of it torchvision's. One alone: make peers ARGS=openvino
 peers: $(VENV)/dev

@@ -88,6 +88,11 @@ def _features(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> n
     return values.astype(dtype)
 
 
+def boxes_of(workload: Workload) -> np.ndarray:
+    """Alone, without its maps."""
+    return _boxes(np.random.default_rng(SEED), workload)
+
+
 def _boxes(rng: np.random.Generator, workload: Workload) -> np.ndarray:
     """Rows [image, x1, y1, x2, y2], corners inclusive, inside the image, positions uniform."""
     count, images = workload.regions, workload.maps[0]
