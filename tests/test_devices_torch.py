@@ -73,7 +73,10 @@ def test_regions_elsewhere():
 
 def test_regions_of_numpy_are_brought_there():
     data = torch.zeros(1, 1, 4, 4, device="meta")
-    assert roipool.roi_pool(data, np.zeros((3, 5)), 2).shape == (3, 1, 2, 2)
+    rows = np.zeros((3, 5))
+    assert roipool.roi_pool(data, rows, 2).shape == (3, 1, 2, 2)
+    values = roipool.multi_scale(roipool.roi_pool, [data, data[..., :2]], rows, 2, [1.0, 0.5])
+    assert values.shape == (3, 1, 2, 2)
 
 
 def test_everything_of_the_family_forced():

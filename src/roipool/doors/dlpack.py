@@ -117,7 +117,7 @@ def gather_points_backward_weight(grad: Any, data: Any, image: Any, pixel: Any) 
 xp = np
 
 
-def as_rows(rois: Any, images: int, kind: Rows) -> np.ndarray:
+def as_rows(rois: Any, images: int, kind: Rows, _beside: Any = None) -> np.ndarray:
     """Any form of `rois` as rows of NumPy's."""
     return regions.as_rows(_Views("").all(kind.name, rois), images, kind)
 

@@ -146,7 +146,7 @@ def multi_scale(
     kind = _rows_of(operator)
     images = _images_of(maps, scales)
     door = door_with("xp", maps)
-    rows = door.as_rows(rois, images, kind)
+    rows = door.as_rows(rois, images, kind, maps[0])
     known = door.looked_at(rows)
     xp = door.xp
     if lowest_level is None:

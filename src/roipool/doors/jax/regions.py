@@ -33,7 +33,7 @@ def moves_of(operator: Operator) -> Moves:
     return Moves(tuple(operator.moves.items()), operator.curved)
 
 
-def as_rows(regions: Any, images: int, kind: Rows) -> Any:
+def as_rows(regions: Any, images: int, kind: Rows, _beside: Any = None) -> Any:
     """Any form of `rois` as rows: a NumPy array where the values can be looked at."""
     if all(map(can_be_looked_at, jax.tree.leaves(regions))):
         return rois.as_rows(regions, images, kind)

@@ -105,7 +105,7 @@ def backward_rois(
 xp = np
 
 
-def as_rows(rois: Any, images: int, kind: Rows) -> np.ndarray:
+def as_rows(rois: Any, images: int, kind: Rows, _beside: Any = None) -> np.ndarray:
     """Any form of `rois` as rows of NumPy's."""
     return regions.as_rows(_viewed(kind.name, rois), images, kind)
 

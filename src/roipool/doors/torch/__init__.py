@@ -25,8 +25,8 @@ xp = torch
 def pool(operator: Operator, data: Any, rois: Any, call: Call, positions: bool, out: Any) -> Any:
     """The operator's values and, where asked for, what they stand at."""
     maps = _as_maps(data, operator)
-    images, device = sum([each.shape[0] for each in maps]), maps[0].device
-    rows = as_rows(rois, images, operator.rows, device)
+    images = sum([each.shape[0] for each in maps])
+    rows = as_rows(rois, images, operator.rows, maps[0])
     channels = operator.channels("data", maps[0].shape[1], call.pooled_size)
     several = checks.is_several(data)
     taken = (maps if several else maps[0], rows)
@@ -57,7 +57,7 @@ def backward(
     """The gradient of the features: one tensor for each shape, or the only one."""
     _check_tensor("grad", grad)
     images = sum(shape[0] for shape in data_shapes)
-    rows = as_rows(rois, images, operator.rows, grad.device)
+    rows = as_rows(rois, images, operator.rows, grad)
     name = NAMES.get(grad.dtype)
     operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], data_shapes[0])
     positions = [_positions(operator, array, grad) for array in saved.values()]
@@ -81,7 +81,7 @@ def backward_rois(
     """The gradient of the regions, as rows; itself differentiable."""
     maps = _as_maps(data, operator)
     images, device = sum(each.shape[0] for each in maps), maps[0].device
-    rows = as_rows(rois, images, operator.rows, device)
+    rows = as_rows(rois, images, operator.rows, maps[0])
     _check_tensor("grad", grad, device)
     name = NAMES.get(grad.dtype)
     operator.refuse_grad(grad.dtype, name, grad.shape, rows.shape[0], maps[0].shape)
@@ -226,11 +226,12 @@ def _check_tensor(name: str, value: Any, device: torch.device | None = None) -> 
         )
 
 
-def as_rows(rois: Any, images: int, kind: Rows, device: torch.device | None = None) -> Tensor:
+def as_rows(rois: Any, images: int, kind: Rows, beside: Tensor | None = None) -> Tensor:
     """Any form of `rois` as one tensor of rows, never in fewer bits than it came.
 
-    Tensors must lie on the device, if one is named; anything else is brought there.
+    Tensors must lie beside that one, if there is one; anything else is brought there.
     """
+    device = None if beside is None else beside.device
     if isinstance(rois, Tensor):
         rows = rois
     elif isinstance(rois, Sequence) and any(isinstance(part, Tensor) for part in rois):
