@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import roipool
+import roipool.nn
 
 ROIS = torch.tensor([[0, 1, 1, 20, 20], [1, 4, 4, 9, 9.0]])
 CALLS = {
@@ -35,6 +36,14 @@ def test_meta(name):
     assert values.device.type == "meta"
     (grad,) = torch.autograd.grad(values.sum(), data)
     assert grad.shape == data.shape
+
+
+def test_exported_on_meta():
+    module, dynamic = roipool.nn.RoIAlign(2, 0.25), {0: torch.export.Dim.DYNAMIC}
+    given = torch.empty(2, 4, 8, 8, device="meta"), torch.empty(3, 5, device="meta")
+    program = torch.export.export(module, given, dynamic_shapes=(dynamic, dynamic))
+    values = program.module()(given[0], torch.empty(7, 5, device="meta"))
+    assert values.shape == (7, 4, 2, 2)
 
 
 @pytest.mark.parametrize("last", [False, True])

@@ -6,6 +6,7 @@ adaptive grids and of bins of pixels, the longest is looked at: that alone waits
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,10 +14,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK = 2**24  # elements of a step's largest array, at most where a region has no more
+
+def chunk_elements() -> int:
+    """What the environment says, or 2^24."""
+    text = os.environ.get("ROIPOOL_CHUNK", "") or str(2**24)
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(
+            f"ROIPOOL_CHUNK is {text!r}; expected how many elements of an array a step may take on "
+            "a device, a whole number from 1"
+        )
+    return int(text)
+
+
+CHUNK = chunk_elements()  # of a step's largest array, at most where a region has no more
 SHORT = 64  # taps of a bin, all of which are taken without a look
 
 Known = Mapping[str, Any]
+OF_REGIONS = {"image", "argmax", "pooled", "y_taps", "x_taps"}  # what has a row for each
 
 
 class Table(NamedTuple):
@@ -79,6 +93,12 @@ def _chunks(pooled: Tensor) -> Iterator[slice]:
     K = pooled.shape[0]
     step = max(CHUNK // max(pooled[:1].numel(), 1), 1)
     return (slice(k, min(k + step, K)) for k in range(0, K, step))
+
+
+def _parts(known: Known, pooled: Tensor) -> Iterator[tuple[slice, Known]]:
+    """The chunks, and of each all that a kernel takes."""
+    for part in _chunks(pooled):
+        yield part, {k: v[part] if k in OF_REGIONS else v for k, v in known.items()}
 
 
 class Lists(NamedTuple):
@@ -266,15 +286,19 @@ def _at_argmax(known: Known, table: Table, channels: int) -> Tensor:
 
 
 def _max_read(known: Known, values: Tensor) -> None:
-    table = _table(known["image"], [m.shape for m in known["data"]])
-    values.copy_(_rows(known["data"]).flatten()[_at_argmax(known, table, values.shape[1])])
+    rows = _rows(known["data"]).flatten()
+    for part, some in _parts(known, values):
+        table = _table(some["image"], [m.shape for m in known["data"]])
+        values[part] = rows[_at_argmax(some, table, values.shape[1])]
 
 
 def _max_add(known: Known, results: Sequence[Tensor]) -> None:
     table, pooled = _table(known["image"], [r.shape for r in results]), known["pooled"]
     sums = pooled.new_zeros((table.pixels + 1) * pooled.shape[1], dtype=_sum_type(pooled))
-    at = _at_argmax(known, table, pooled.shape[1])
-    sums.index_put_((at,), pooled.to(sums.dtype), accumulate=True)
+    for _, some in _parts(known, pooled):
+        table = _table(some["image"], [r.shape for r in results])
+        at = _at_argmax(some, table, pooled.shape[1])
+        sums.index_put_((at,), some["pooled"].to(sums.dtype), accumulate=True)
     _put(sums.reshape(table.pixels + 1, -1), results)
 
 
@@ -351,38 +375,41 @@ def _corners(known: Known, table: Table, channels: int, sums: torch.dtype) -> It
 
 
 def _samples_read(known: Known, values: Tensor) -> None:
-    table = _table(known["image"], [m.shape for m in known["data"]])
     rows, sums = _rows(known["data"]).flatten(), _sum_type(values)
-    total = torch.zeros_like(values, dtype=sums)
-    for corner in _corners(known, table, values.shape[1], sums) if _some(known) else ():
-        total += corner.weights[0] * corner.weights[1] * rows[corner.at].to(sums)
-    values.copy_(total)
+    for part, some in _parts(known, values):
+        table = _table(some["image"], [m.shape for m in known["data"]])
+        total = torch.zeros_like(values[part], dtype=sums)
+        for corner in _corners(some, table, values.shape[1], sums) if _some(known) else ():
+            total += corner.weights[0] * corner.weights[1] * rows[corner.at].to(sums)
+        values[part] = total.to(values.dtype)
 
 
 def _samples_add(known: Known, results: Sequence[Tensor]) -> None:
     table, pooled = _table(known["image"], [r.shape for r in results]), known["pooled"]
     sums, channels = _sum_type(pooled), pooled.shape[1]
     total = pooled.new_zeros((table.pixels + 1) * channels, dtype=sums)
-    for corner in _corners(known, table, channels, sums) if _some(known) else ():
-        weight = corner.weights[0] * corner.weights[1]
-        added = torch.where(weight != 0, weight * pooled.to(sums), 0)
-        total.index_put_((corner.at,), added, accumulate=True)
+    for _, some in _parts(known, pooled) if _some(known) else ():
+        table = _table(some["image"], [r.shape for r in results])
+        for corner in _corners(some, table, channels, sums):
+            weight = corner.weights[0] * corner.weights[1]
+            added = torch.where(weight != 0, weight * some["pooled"].to(sums), 0)
+            total.index_put_((corner.at,), added, accumulate=True)
     _put(total.reshape(table.pixels + 1, channels), results)
 
 
 def _samples_weigh(which: int, known: Known, weight: Tensor) -> None:
-    table, pooled = _table(known["image"], [m.shape for m in known["data"]]), known["pooled"]
-    rows = _rows(known["data"]).flatten()
-    own = ("y_weight", "x_weight")[which]
+    pooled, rows = known["pooled"], _rows(known["data"]).flatten()
+    own, channels = ("y_weight", "x_weight")[which], pooled.shape[1]
     given = {name: value for name, value in known.items() if name != own}
     weight.zero_()
-    channels, pixels = pooled.shape[1], table.pixels
-    for corner in _corners(given, table, channels, weight.dtype) if _some(known) else ():
-        some = corner.at < pixels * channels
-        product = corner.weights[1 - which] * pooled.to(weight.dtype)
-        moved = torch.where(some, product * rows[corner.at].to(weight.dtype), 0)
-        at = torch.where(some, corner.taps[which], 0)
-        weight.index_put_((at,), moved, accumulate=True)
+    for _, part in _parts(given, pooled) if _some(known) else ():
+        table = _table(part["image"], [m.shape for m in known["data"]])
+        for corner in _corners(part, table, channels, weight.dtype):
+            some = corner.at < table.pixels * channels
+            product = corner.weights[1 - which] * part["pooled"].to(weight.dtype)
+            moved = torch.where(some, product * rows[corner.at].to(weight.dtype), 0)
+            at = torch.where(some, corner.taps[which], 0)
+            weight.index_put_((at,), moved, accumulate=True)
 
 
 def _samples_weigh_both(known: Known, y_weight: Tensor, x_weight: Tensor) -> None:

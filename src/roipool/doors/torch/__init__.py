@@ -221,7 +221,7 @@ def _check_tensor(name: str, value: Any, device: torch.device | None = None) -> 
         raise TypeError(f"{name} has layout {value.layout}; expected torch.strided: use to_dense()")
     if device is not None and value.device != device:
         raise ValueError(
-            f"{name} lies on device {value.device}, what comes before it on {device}; expected one "
+            f"{name} lies on device {value.device}, the rest on {device}; expected one "
             f'device: move it there with to("{device}")'
         )
 
