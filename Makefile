@@ -8,8 +8,8 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo gallery example example-jax example-dask test test-doors test-peers peers lint format \
-  bench bench-check clean
+.PHONY: demo gallery example example-jax example-dask test test-doors test-gpu \
+  test-gpu-memcheck test-peers peers lint format bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
@@ -39,9 +39,13 @@ test-doors: $(DOORS)/ready
 	$(DOORS)/bin/python -m pytest tests/test_dlpack.py tests/test_paddle.py
 
 # On a machine with a GPU, by a Python that has roipool, PyTorch for that GPU and pytest:
-# make test-gpu PYTHON=python3
+# make test-gpu PYTHON=python3. And the kernels under NVIDIA's compute-sanitizer.
 test-gpu:
 	ROIPOOL_DEVICE=cuda $(PYTHON) -m pytest tests/test_cuda.py tests/test_triton.py tests/test_devices.py
+
+test-gpu-memcheck:
+	ROIPOOL_DEVICE=cuda PYTORCH_NO_CUDA_MEMORY_CACHING=1 \
+	  compute-sanitizer --error-exitcode 1 $(PYTHON) -m pytest tests/test_triton.py
 
 # The other libraries of this field, each in an environment of its own in .cache: about 9 GB, most
 # of it torchvision's. One alone: make peers ARGS=openvino
