@@ -40,7 +40,7 @@ def variants():
             yield f"{how}-add-{kind}", tiles.add, kind, constants
     yield "max-read", largest.read, "fp32", WIDE
     yield "taps-read-fp64", taps.read, "fp64", {**WIDE, "SUM": tl.float64}
-    yield "taps-weigh", taps.weigh, "fp32", {**WIDE, "SUM": tl.float32}
+    yield "taps-weigh", taps.weigh, "fp32", {**WIDE, "SUM": tl.float32, "CHANNELS": 256}
     yield (
         "points-weigh",
         points.weigh,

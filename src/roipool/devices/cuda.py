@@ -16,7 +16,7 @@ from roipool.devices import largest, layout, points, taps, tiles
 
 Known = Mapping[str, Any]
 WIDEST = 512  # channels of one warp
-ADDED = 256  # the same where a tile's sums are held for each
+HELD = 256  # the same where more than one sum is held for each
 SPREAD = 0.25  # of the memory of gradient and pooled values, which weights spread may take
 SUMS = {torch.float64: tl.float64}
 WIDE = {torch.float64: tl.float64, torch.int32: tl.float64}  # which hold each value exactly
@@ -116,7 +116,7 @@ def _taps_weigh(along: str, known: Known, weight: Tensor) -> None:
     own, other = (known[f"{axis}_taps"] for axis in (along, across))
     lists = own, known[f"{along}_pixel"], known[f"{across}_weight"], other
     P, Q = (PH, PW) if along == "y" else (PW, PH)
-    channels, _ = _channels(C, WIDEST)
+    channels, _ = _channels(C, HELD)
     weight.zero_()  # what no bin lists
     for data, sizes, index in _each(known["data"]):
         W = sizes[-1]
@@ -189,7 +189,7 @@ def _add(kind: str, known: Known, results: Sequence[Tensor]) -> None:
             }  # fmt: skip
             lists = tiles.lists_of(image, reach, last, first, how)
             weighs, weights = _weights(kind, known, last)
-            channels, parts = _channels(C, ADDED)
+            channels, parts = _channels(C, HELD)
             tiles.add[(N * lists.sizes[1], parts)](
                 pooled, last, lists.region, lists.ends, lists.boxes, *reach, lists.stops,
                 lists.chosen, argmax, *weights, K, C, H, W, PH, PW, *lists.sizes, *_bins(pooled),
