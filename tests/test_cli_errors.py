@@ -198,6 +198,72 @@ def test_a_run_that_is_stopped_leaves_no_file(number, status):
     assert files() == ["maps.npy", "rows.npy"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_what_is_no_regular_file_is_not_replaced(capsys):
+    os.mkfifo("pipe.npy")
+    Path("null.npy").symlink_to("/dev/null")
+    for out in ("pipe.npy", "null.npy"):
+        status, _, err = roipool_command(capsys, "pool", "maps.npy", "rows.npy", "-o", out)
+        assert status == 2
+        assert err == f"roipool: {out} is there and no regular file; name a file, or a new one\n"
+    assert Path("pipe.npy").is_fifo()
+    assert Path("null.npy").is_symlink()
+    assert files() == ["maps.npy", "null.npy", "pipe.npy", "rows.npy"]
+
+
+def test_a_link_is_followed_and_a_planted_one_is_not(capsys):
+    Path("elsewhere").mkdir()
+    Path("out.npy").symlink_to("elsewhere/values.npy")
+    Path("precious").write_text("mine")
+    Path(f"elsewhere/.values.npy.{os.getpid()}.part").symlink_to("../precious")
+    assert roipool_command(capsys, "pool", "maps.npy", "rows.npy", "-o", "out.npy")[0] == 0
+    assert Path("out.npy").is_symlink()
+    assert np.load("elsewhere/values.npy").ndim == 4
+    assert Path("precious").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks to tell by")
+def test_what_a_killed_run_left_is_cleared_and_what_another_writes_is_not(capsys):
+    process = subprocess.Popen([sys.executable, "-c", SLOW], stderr=subprocess.PIPE)
+    end = time.monotonic() + 20
+    while not (left := [*Path().glob(".out.npy.*.part")]) and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert roipool_command(capsys, "pool", "maps.npy", "rows.npy", "-o", "out.npy")[0] == 0
+    assert [*Path().glob(".out.npy.*.part")] == left
+    process.kill()
+    process.communicate()
+    assert roipool_command(capsys, "pool", "maps.npy", "rows.npy", "-o", "out.npy")[0] == 0
+    assert files() == ["maps.npy", "out.npy", "rows.npy"]
+
+
+def test_two_files_are_both_there_or_neither(capsys, monkeypatch):
+    """Interrupted between the two."""
+    replace = Path.replace
+
+    def interrupted(self, target):
+        signal.raise_signal(signal.SIGINT)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    outputs = "-o", "out.npy", "--argmax", "at.npy"
+    status, _, err = roipool_command(capsys, "pool", "maps.npy", "rows.npy", *outputs)
+    assert (status, err) == (0, "")
+    assert files() == ["at.npy", "maps.npy", "out.npy", "rows.npy"]
+
+
+def test_no_program_is_run_on_a_picture(capsys, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("was run"))
+    Path("photo.png").write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    status, _, err = roipool_command(capsys, "pool", "photo.png", "rows.npy", "-o", "out.npy")
+    assert status == 2
+    assert "photo.png is neither an array nor an image; expected .npy, .npz, .jpg or .png" in err
+
+
 LITTLE_MEMORY = """
 import re, resource, sys
 import numpy as np, rich.progress, roipool

@@ -14,7 +14,10 @@ INTERRUPTED, BAD_INPUT, FAILED = 130, 2, 1
 
 def main() -> NoReturn:
     """Run the command with the process's arguments, and end the process."""
-    signal.signal(signal.SIGTERM, _end_in_order)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end_in_order)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that knows no arrows

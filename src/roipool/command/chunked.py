@@ -1,6 +1,5 @@
 """Pooling in chunks into .npy files: neither the features nor the result must fit in memory."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ import numpy as np
 
 from roipool.command.features import Features, InputError
 from roipool.command.operators import Chosen, flag, joined
-from roipool.command.outputs import size_in_words, whole_file
+from roipool.command.outputs import size_in_words, whole_files
 from roipool.command.regions import Regions, columns_of
 from roipool.descriptions import OPERATORS, Operator, Rows
 from roipool.doors import numpy as door
@@ -123,11 +122,7 @@ def pool_to_file(
     """
     check_room(job, paths)
     check(job)
-    with contextlib.ExitStack() as stack:
-        targets = [
-            stack.enter_context(whole_file(path, job.shape, dtype))
-            for path, dtype in zip(paths, job.dtypes, strict=False)
-        ]
+    with whole_files(paths, job.shape, job.dtypes[: len(paths)]) as targets:
         for region, channels in _pool_into(job, targets):
             progress(region * channels / max(job.channels, 1))
 

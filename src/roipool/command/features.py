@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 ARRAYS = (".npy", ".npz")
+FORMATS = ("JPEG", "PNG")  # of others some would have a program run
 
 
 class InputError(Exception):
@@ -141,7 +142,7 @@ def _photo(path: Path) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a large photo is no attack: the user named it
-            with image_module.open(path) as image:
+            with image_module.open(path, formats=FORMATS) as image:
                 if image.mode[0] in "IF":
                     raise InputError(
                         f"{path} has pixels of mode {image.mode}; expected 8 bits per channel: "
