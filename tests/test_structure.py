@@ -86,6 +86,14 @@ ALLOWED["operators/multi_scale"] |= {  # over any other, and what it takes for a
     "operators.roi_align_rotated",
     "rois",
 }
+ALLOWED["operators/check_rois"] |= {"operators.roi_align_rotated", "rois"}
+# Kernels of other devices, which PyTorch's door alone has.
+ALLOWED["doors/torch/devices"].add("devices")
+DEVICES = [name for name in MODULES if name.startswith("devices/")]
+for _name in DEVICES:
+    files = {name.replace("/", ".").removesuffix(".__init__") for name in DEVICES}
+    ALLOWED[_name] = {"descriptions", "geometry", "geometry.align", "geometry.regions", *files}
+ALLOWED["devices/__init__"].add("kernels")
 for _name in ("doors/mxnet/__init__", "doors/mxnet/derivatives"):  # over NumPy's arrays too
     ALLOWED[_name].add("doors.numpy")
 

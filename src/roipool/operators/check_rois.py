@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roipool import checks
-from roipool import rois as regions
 from roipool.descriptions import CORNERS
 from roipool.operators.roi_align_rotated import TURNED
 
@@ -42,8 +41,11 @@ def check_rois(rois: Any, images: int, spatial_scale: Scale = 1.0) -> None:
         >>> roipool.check_rois(np.array([[0, 1, 1, 9, 9], [-1, 0, 0, 0, 0]]), images=1)
     """
     from roipool import geometry  # a door has: importing roipool need not
+    from roipool import rois as regions
 
     rows = _as_numpy(rois)
+    regions.refuse_dtype("rois", rows.dtype, rows.dtype.kind in "iuf", CORNERS)
+    rows = rows if rows.dtype == np.float64 else rows.astype(np.float32)
     kind = KINDS.get(rows.shape[-1] if rows.ndim == 2 else CORNERS.width, CORNERS)
     regions.refuse_shape(kind.name, rows.shape, kind)
     with np.errstate(all="ignore"):  # told by name below
@@ -64,6 +66,4 @@ def _as_numpy(rois: Any) -> np.ndarray:
         rois = rois.double() if rois.dtype.itemsize == 8 else rois.float()
     if hasattr(rois, "asnumpy"):  # an array of MXNet
         rois = rois.asnumpy()
-    rows = np.asarray(rois)
-    regions.refuse_dtype("rois", rows.dtype, rows.dtype.kind in "iuf", CORNERS)
-    return rows if rows.dtype == np.float64 else rows.astype(np.float32)
+    return np.asarray(rois)
