@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+import roipool
 from roipool import geometry, twins
 
 SHAPES = {
@@ -235,3 +236,23 @@ def test_more_samples_than_can_be_listed():
         twins.rotated_points(roi, maps, (1, 1), np.float64, 0, True, False)
     (few, _), _ = twins.rotated_points(roi, maps, (2, 2), np.float64, 3, True, False)
     assert len(few.weight) <= 4 * 9 * 4
+
+
+def test_many_regions_are_those_one_by_one_and_errors_come_first():
+    """NumPy lists so many together, and no more."""
+    rng, count = np.random.default_rng(0), 600
+    data = rng.standard_normal((2, 3, 10, 12)).astype(np.float32)
+    columns = [
+        rng.integers(-1, 2, (count, 1)),
+        rng.uniform(0, 50, (count, 2)),
+        rng.uniform(1, 40, (count, 2)),
+        rng.uniform(-4, 4, (count, 1)),
+    ]
+    rois = np.concatenate(columns, 1).astype(np.float32)
+    values = roipool.roi_align_rotated(data, rois, 2, 0.25)
+    alone = [roipool.roi_align_rotated(data, roi[None], 2, 0.25) for roi in rois]
+    np.testing.assert_array_equal(values, np.concatenate(alone))
+    rois[590, 0] = 7
+    with pytest.raises(IndexError, match=r"rois\[590\] has batch index 7"):
+        roipool.roi_align_rotated(data, rois, 2, 0.25, out=values)
+    np.testing.assert_array_equal(values, np.concatenate(alone))

@@ -11,12 +11,11 @@ import numpy as np
 
 from roipool import _core, geometry, memory, planes, rois
 from roipool.descriptions import CORNERS, Call, Operator, Rows
-from roipool.kernels import POINTS, Kernel
+from roipool.kernels import Kernel
 from roipool.memory import bits
 from roipool.twins import TWINS
 
 SIXTEEN_BITS = ("float16", "bfloat16")
-_LISTED_TOGETHER = 256  # regions; more take no less time each
 
 
 def structure(
@@ -50,12 +49,6 @@ def structure(
     if refuse and not all_known:
         refuse_rows(operator, rows, found[0].image, maps, first)
     return found if moving else (found[0], None)
-
-
-def portions(operator: Operator, regions: int) -> list[slice]:
-    """Regions whose structures are held at once: lists of points take as much as a result."""
-    most = _LISTED_TOGETHER if POINTS[0] in operator.forward.inputs else max(regions, 1)
-    return [slice(first, first + most) for first in range(0, max(regions, 1), most)]
 
 
 def refuse_rows(

@@ -9,6 +9,7 @@ from roipool import checks, geometry, memory, native, rois
 from roipool.descriptions import Call, Operator, Rows, position
 from roipool.kernels import KERNELS
 
+LISTED_TOGETHER = 256  # regions, of whose points the lists take as much memory as their results
 Shape = tuple[int, ...]
 xp = np
 
@@ -40,14 +41,19 @@ def pool(
         kind = {"data": dtype, "position": position(_planes(maps))}.get(arg.dtype, arg.dtype)
         results.append(result(memory_of, shape, kind, *maps, *results))
     extent = geometry.maps_of([array.shape for array in maps], call.scales)
-    portions = native.portions(operator, len(rows))
-    if len(portions) > 1:  # before anything is written
+
+    def fill(rows: np.ndarray, results: Sequence[np.ndarray]) -> None:
+        found, _ = native.structure(operator, rows, extent, name, call)
+        native.pool(operator, call, name, {"data": maps, **found._asdict()}, results)
+
+    most = LISTED_TOGETHER
+    if operator.kernel != "points_read" or len(rows) <= most:
+        fill(rows, results)
+    else:
         index = native.image_index(rows, images, kind=operator.rows)
-        native.refuse_rows(operator, rows, index, extent)
-    for some in portions:
-        found, _ = native.structure(operator, rows[some], extent, name, call)
-        values = [array[some] for array in results]
-        native.pool(operator, call, name, {"data": maps, **found._asdict()}, values)
+        native.refuse_rows(operator, rows, index, extent)  # before anything is written
+        for first in range(0, len(rows), most):
+            fill(rows[first : first + most], [each[first : first + most] for each in results])
     return tuple(results) if positions else results[0]
 
 
