@@ -55,6 +55,7 @@ struct SamplesPart {
   int count;
   int64_t last;
   bool begins, ends;  // whether none come before, and none behind
+  bool whole() const { return begins && ends; }
 };
 
 // Of each bin the largest sample, or the one whose number is given.
@@ -148,8 +149,7 @@ struct SampleReducer {
   void compare(const SampleRows<Sum>* rows, const SamplesPart& part, int64_t x0, int64_t x1,
                const Largest<Key>& largest) const {
     if constexpr (kFind)
-      if (!numbered && part.begins && part.ends &&
-          !any(compare_bins<false>(rows, part, x0, x1, largest)))
+      if (!numbered && part.whole() && !any(compare_bins<false>(rows, part, x0, x1, largest)))
         return;
     compare_bins<true>(rows, part, x0, x1, largest);
   }
@@ -159,7 +159,7 @@ struct SampleReducer {
                         int64_t x1, Largest<Key> largest) const {
     Vec<Key> none{};
     const SampleAxis& x = samples.x_axis;
-    const int64_t down = part.begins && part.ends ? part.count : 0;
+    const int64_t down = part.whole() ? part.count : 0;
     const bool single = samples.y.width <= 1;
     for (int64_t j = x0; j < x1; ++j, ++largest.values, ++largest.numbers) {
       const int64_t across = x.size(j), place = x.first[j] - x.first[x0];

@@ -218,6 +218,7 @@ SumKernels kernels_for(const SumCall& call) {
 }
 
 int64_t blocks_together(int64_t blocks, int64_t pieces, int64_t bytes, int64_t room, int threads) {
+  bytes = std::max<int64_t>(1, bytes);
   const int64_t cached = std::max<int64_t>(2, kOwnCache / 2 / bytes / 2 * 2);
   const int64_t fitting = std::max<int64_t>(1, room / bytes / threads);
   const int64_t shared = std::max<int64_t>(1, blocks * pieces / (2 * threads));

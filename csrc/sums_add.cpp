@@ -58,8 +58,8 @@ bool add_sums(const SumCall& call) {
   if (strips.empty() || blocks == 0) return true;
   const int enough = threads_for(call, kernels, plan.work + 2 * area);
   const int64_t plane_bytes = bytes_of(pixels, kernels.pixel_bytes);
-  const int64_t together = blocks_together(blocks, int64_t(strips.size()),
-                                           std::max<int64_t>(1, plane_bytes), call.room(), enough);
+  const int64_t together =
+      blocks_together(blocks, int64_t(strips.size()), plane_bytes, call.room(), enough);
   const int64_t groups = ceil_div(blocks, together);
   const int64_t tasks = int64_t(strips.size()) * groups;
   const int threads = int(std::min<int64_t>(enough, tasks));

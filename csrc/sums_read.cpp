@@ -23,8 +23,8 @@ bool read_sums(const SumCall& call) {
   int64_t most = 0;
   for (const SumPiece& piece : plan.pieces)
     if (is_packed(piece)) most = std::max(most, bytes(piece.box));
-  const int64_t together = blocks_together(blocks, int64_t(plan.pieces.size()),
-                                           std::max<int64_t>(1, most), room, threads);
+  const int64_t together =
+      blocks_together(blocks, int64_t(plan.pieces.size()), most, room, threads);
   const int64_t groups = ceil_div(blocks, together);
   split_pieces(plan.pieces, groups, threads);
 

@@ -46,9 +46,8 @@ class Weighing {
     cut();
     const int64_t room = call_.room() / 2;
     const int64_t held = std::clamp<int64_t>(room / group_bytes_, 1, groups_);
-    const int64_t task_groups =
-        std::min(held, blocks_together(groups_, int64_t(pieces_.size()),
-                                       std::max<int64_t>(1, strip_bytes_ / 2), room, threads_));
+    const int64_t task_groups = std::min(
+        held, blocks_together(groups_, int64_t(pieces_.size()), strip_bytes_ / 2, room, threads_));
     packed_bytes_ = strip_bytes_ * task_groups;
     const int64_t bytes = packed_bytes_ + kernels_.weigh_bytes(plan_.most);
     const Workspace partial(groups_ > 1 ? bytes_of(group_bytes_, held) : 0);

@@ -29,6 +29,27 @@ ROIS = np.array(
 )
 
 
+def rows_of_every_kind(count):
+    """Inside, across and outside; reversed, of half pixels, far away, not finite, of no image."""
+    rng = np.random.default_rng(0)
+    rows = np.empty((count, 5))
+    rows[:, 0] = rng.integers(-1, 4, count)
+    rows[:, 1:3] = rng.uniform(-60, 400, (count, 2))
+    sides = np.exp(rng.uniform(-3, 6.5, (count, 2))) * rng.choice([1, 1, 1, -1], (count, 2))
+    rows[:, 3:] = rows[:, 1:3] + sides
+    rows[20::3, 1:] = np.round(rows[20::3, 1:] * 2) / 2
+    rows[21::9, 1:] *= 10.0 ** rng.integers(1, 30, (len(rows[21::9]), 4))
+    rows[12:17, 1:] = [
+        [np.nan, 0, 1, 1],
+        [0, np.inf, 0, 0],
+        [1e30, 0, 1e30, 5],
+        [3e38] * 4,
+        [5] * 4,
+    ]
+    rows[17:20, 0] = [0.5, np.nan, np.inf]
+    return rows
+
+
 def known_of(kernel, several):
     """Everything that a kernel takes, in float64."""
     rng = np.random.default_rng(3)

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 import numpy as np
 
 import roipool
-from device_cases import DEVICE
+from device_cases import DEVICE, rows_of_every_kind
 from roipool import geometry
 from roipool.doors.torch.namespace import Namespace
 
@@ -130,17 +130,7 @@ def test_geometry_is_the_text_to_the_bit(F):
     """On rows of every kind: the largest run of the twins in Triton."""
     from roipool.devices import geometry as twins
 
-    rng = np.random.default_rng(1)
-    count = 20_000
-    rows = np.empty((count, 5))
-    rows[:, 0] = rng.integers(-1, 5, count)
-    rows[:, 1:3] = rng.uniform(-60, 400, (count, 2))
-    sides = np.exp(rng.uniform(-3, 6.5, (count, 2))) * rng.choice([1, 1, 1, -1], (count, 2))
-    rows[:, 3:] = rows[:, 1:3] + sides
-    halves, far = slice(0, 5_000), slice(5_000, 7_000)
-    rows[halves, 1:] = np.round(rows[halves, 1:] * 2) / 2
-    rows[far, 1:] *= 10.0 ** rng.integers(1, 30, (2_000, 4))
-    rows[7_000:7_100, 1:] = rng.choice([np.nan, np.inf, -np.inf, 0, 3e38], (100, 4))
+    rows = rows_of_every_kind(20_000)
     rois = torch.tensor(rows, dtype=F, device=DEVICE)
     maps = geometry.maps_of([(1, 3, 20, 31), (2, 3, 10, 15)], [(0.25, 0.3), (0.125, 0.15)])
     xp = Namespace(rois.device)

@@ -5,10 +5,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("triton")
 
-import numpy as np
 import torch
 
-from device_cases import DEVICE, DTYPES, WHOLE, check
+from device_cases import DEVICE, DTYPES, WHOLE, check, rows_of_every_kind
 from roipool import geometry as roipool_geometry
 from roipool.devices import cuda, geometry, text, tiles
 from roipool.doors.torch.namespace import Namespace
@@ -68,22 +67,7 @@ def test_tiles_whose_lists_have_no_room(name, monkeypatch):
 def test_geometry_is_the_text_to_the_bit(rois_dtype, dtype, monkeypatch):
     if DEVICE == "cpu":
         monkeypatch.setattr(geometry, "BLOCK", 2**13)  # lanes cost the interpreter little
-    rng, count = np.random.default_rng(0), 5000
-    rows = np.empty((count, 5))
-    rows[:, 0] = rng.integers(-1, 4, count)
-    rows[:, 1:3] = rng.uniform(-60, 400, (count, 2))
-    sides = np.exp(rng.uniform(-3, 6.5, (count, 2))) * rng.choice([1, 1, 1, -1], (count, 2))
-    rows[:, 3:] = rows[:, 1:3] + sides
-    rows[20::3, 1:] = np.round(rows[20::3, 1:] * 2) / 2
-    rows[21::9, 1:] *= 10.0 ** rng.integers(1, 30, (len(rows[21::9]), 4))
-    rows[12:17, 1:] = [
-        [np.nan, 0, 1, 1],
-        [0, np.inf, 0, 0],
-        [1e30, 0, 1e30, 5],
-        [3e38] * 4,
-        [5] * 4,
-    ]
-    rows[17:20, 0] = [0.5, np.nan, np.inf]
+    rows = rows_of_every_kind(5000)
     rois = torch.tensor(rows, dtype=getattr(torch, rois_dtype), device=DEVICE)
     maps = roipool_geometry.maps_of([(1, 3, 20, 31), (2, 3, 10, 15)], [(0.25, 0.3), (0.125, 0.15)])
     size, of = (7, 5), getattr(torch, dtype)

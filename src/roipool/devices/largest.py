@@ -3,6 +3,8 @@
 import triton
 import triton.language as tl
 
+from roipool.devices.layout import answers
+
 
 @triton.jit
 def find(
@@ -33,7 +35,7 @@ def find(
     b = tl.program_id(0) % bins
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     n = tl.load(image + k) - first
-    if ((n >= 0) & (n < images)) | ((n + first < 0) & (first == 0)):
+    if answers(n, first, images):
         there = c < C
         nan = float("nan")
         best = tl.full((CHANNELS,), nan, WIDE)
@@ -125,7 +127,7 @@ def read(
     k, b = tl.program_id(0) // bins, tl.program_id(0) % bins
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     n = tl.load(image + k) - first
-    if ((n >= 0) & (n < images)) | ((n + first < 0) & (first == 0)):
+    if answers(n, first, images):
         out = k.to(tl.int64) * of_region + b * of_bin + c * of_channel
         at = tl.load(argmax + out, mask=c < tl.where(n >= 0, C, 0), other=-1)
         plane = data + tl.maximum(n, 0).to(tl.int64) * H * W * C

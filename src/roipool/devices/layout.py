@@ -1,4 +1,6 @@
-"""Arrays whose channels lie last, which all kernels take and give; others are turned."""
+"""How the arrays lie that all kernels take and give: channels last, others are turned; and which
+of several arrays of maps a region belongs to.
+"""
 
 import torch
 import triton
@@ -7,6 +9,14 @@ from torch import Tensor
 
 FUSED = {"enable_fp_fusion": True}  # said aloud: what Triton does unasked changes with 3.10
 SIDE = 64  # of the tiles that are turned in shared memory
+
+
+@triton.jit
+def answers(n, first, images):
+    """Whether a launch over an array of maps fills a region's results: one on its images, which n
+    counts from the array's first; of padding rows, whose index is negative, the first array's.
+    """
+    return ((n >= 0) & (n < images)) | ((n + first < 0) & (first == 0))
 
 
 @triton.jit

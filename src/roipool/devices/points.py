@@ -3,6 +3,8 @@
 import triton
 import triton.language as tl
 
+from roipool.devices.layout import answers
+
 
 @triton.jit
 def read(
@@ -31,7 +33,7 @@ def read(
     k, b = at // bins, at % bins
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     n = tl.load(image + k) - first
-    if ((n >= 0) & (n < images)) | ((n + first < 0) & (first == 0)):
+    if answers(n, first, images):
         total = tl.zeros((CHANNELS,), SUM)
         if n >= 0:
             plane = data + n.to(tl.int64) * H * W * C
@@ -92,7 +94,7 @@ def weigh(
     k, b = at // bins, at % bins
     n = tl.load(image + k) - first
     begin, end = tl.load(points + at * 2), tl.load(points + at * 2 + 1)
-    if ((n >= 0) & (n < images)) | ((n + first < 0) & (first == 0)):
+    if answers(n, first, images):
         plane = data + tl.maximum(n, 0).to(tl.int64) * H * W * C
         for t0 in range(begin, end, POINTS):
             t = t0 + tl.arange(0, POINTS)

@@ -3,6 +3,8 @@
 import triton
 import triton.language as tl
 
+from roipool.devices.layout import answers
+
 
 @triton.jit
 def read(
@@ -35,7 +37,7 @@ def read(
     b = tl.program_id(0) % bins
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     n = tl.load(image + k) - first
-    if ((n >= 0) & (n < images)) | ((n + first < 0) & (first == 0)):
+    if answers(n, first, images):
         total = tl.zeros((CHANNELS,), SUM)
         if n >= 0:
             plane = data + n.to(tl.int64) * H * W * C

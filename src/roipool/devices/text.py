@@ -53,7 +53,11 @@ class Table(NamedTuple):
     @property
     def pixels(self) -> int:
         """Of all arrays."""
-        return sum(images * height * width for images, _, height, width in self.shapes)
+        return _pixels(self.shapes)
+
+
+def _pixels(shapes: Sequence[Sequence[int]]) -> int:
+    return sum(images * height * width for images, _, height, width in shapes)
 
 
 def _table(image: Tensor, shapes: Sequence[Sequence[int]]) -> Table:
@@ -261,15 +265,21 @@ def _max(known: Known, values: Tensor, argmax: Tensor | None = None) -> None:
                 inside = here & (y < bottom[:, :, None]) & (x < right[:, None])
                 at = y * width + x
                 value = rows[torch.where(inside, base + at, table.pixels)]
-                # NaN, which it begins with, loses to everything; of equal values the first stays.
-                better = (value > best) | ((found < 0) & (value == value))
-                better &= inside[..., None]
-                best = torch.where(better, value, best)
-                found = torch.where(better, at[..., None], found)
+                best, found = _larger(best, found, value, at, inside)
         empty = ~(here & (top < bottom)[:, :, None] & (left < right)[:, None])
         values[part] = torch.where(empty[..., None], 0, best).movedim(-1, 1)
         if argmax is not None:
             argmax[part] = found.movedim(-1, 1).to(argmax.dtype)
+
+
+def _larger(
+    best: Tensor, found: Tensor, value: Tensor, number: Tensor, inside: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The largest so far and its number: NaN, which it begins with, loses to everything; of equal
+    values the first stays.
+    """
+    better = ((value > best) | ((found < 0) & (value == value))) & inside[..., None]
+    return torch.where(better, value, best), torch.where(better, number[..., None], found)
 
 
 def _longest(lengths: Tensor) -> int:
@@ -293,13 +303,14 @@ def _max_read(known: Known, values: Tensor) -> None:
 
 
 def _max_add(known: Known, results: Sequence[Tensor]) -> None:
-    table, pooled = _table(known["image"], [r.shape for r in results]), known["pooled"]
-    sums = pooled.new_zeros((table.pixels + 1) * pooled.shape[1], dtype=_sum_type(pooled))
+    shapes, pooled = [r.shape for r in results], known["pooled"]
+    size = _pixels(shapes) + 1, pooled.shape[1]
+    sums = pooled.new_zeros(size[0] * size[1], dtype=_sum_type(pooled))
     for _, some in _parts(known, pooled):
-        table = _table(some["image"], [r.shape for r in results])
+        table = _table(some["image"], shapes)
         at = _at_argmax(some, table, pooled.shape[1])
         sums.index_put_((at,), some["pooled"].to(sums.dtype), accumulate=True)
-    _put(sums.reshape(table.pixels + 1, -1), results)
+    _put(sums.reshape(size), results)
 
 
 def _samples_max(known: Known, values: Tensor, argmax: Tensor | None = None) -> None:
@@ -324,10 +335,7 @@ def _samples_max(known: Known, values: Tensor, argmax: Tensor | None = None) -> 
                 row = base + y.pixel[:, :, q, None] * width + x.pixel[:, None, :, r]
                 row = torch.where(inside & (weight != 0), row, table.pixels)
                 value = value + weight[..., None] * rows[row].to(sums)
-            better = (value > best) | ((found < 0) & (value == value))
-            better &= inside[..., None]
-            number = (i // 2 * across + j // 2)[..., None]
-            best, found = torch.where(better, value, best), torch.where(better, number, found)
+            best, found = _larger(best, found, value, i // 2 * across + j // 2, inside)
             some |= inside[..., None]
         values[part] = torch.where(some, best, 0).movedim(-1, 1).to(values.dtype)
         if argmax is not None:
@@ -385,16 +393,17 @@ def _samples_read(known: Known, values: Tensor) -> None:
 
 
 def _samples_add(known: Known, results: Sequence[Tensor]) -> None:
-    table, pooled = _table(known["image"], [r.shape for r in results]), known["pooled"]
+    shapes, pooled = [r.shape for r in results], known["pooled"]
     sums, channels = _sum_type(pooled), pooled.shape[1]
-    total = pooled.new_zeros((table.pixels + 1) * channels, dtype=sums)
+    size = _pixels(shapes) + 1, channels
+    total = pooled.new_zeros(size[0] * size[1], dtype=sums)
     for _, some in _parts(known, pooled) if _some(known) else ():
-        table = _table(some["image"], [r.shape for r in results])
+        table = _table(some["image"], shapes)
         for corner in _corners(some, table, channels, sums):
             weight = corner.weights[0] * corner.weights[1]
             added = torch.where(weight != 0, weight * some["pooled"].to(sums), 0)
             total.index_put_((corner.at,), added, accumulate=True)
-    _put(total.reshape(table.pixels + 1, channels), results)
+    _put(total.reshape(size), results)
 
 
 def _samples_weigh(which: int, known: Known, weight: Tensor) -> None:

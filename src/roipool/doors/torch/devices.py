@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from roipool import devices, geometry, planes
 from roipool.doors.torch.forms import Form
@@ -17,11 +16,11 @@ from roipool.doors.torch.kernels import (
     call_of,
     empty,
     features_of,
-    named,
     results_of,
     returned,
     shapes_of,
     size_of,
+    structure_in_text,
     taken,
 )
 from roipool.doors.torch.moving import gradient_of_rois
@@ -31,7 +30,7 @@ from roipool.doors.torch.namespace import Namespace
 def on_device(form: Form) -> Callable[..., Any]:
     """What runs the form where its tensors lie."""
     if form.structure:
-        return lambda *values: _structure_and_slopes(form, form.known(values))
+        return lambda *values: structure_in_text(form, values)
     if form.of_rois:
         return lambda *values: gradient_of_rois(form, form.known(values))
     if form.out:
@@ -98,13 +97,3 @@ def _structure(form: Form, known: Known) -> Known:
     xp = Namespace(rois.device)
     found: Any = devices.structure(xp, operator, rois, maps, call, dtype)
     return {**found._asdict()}
-
-
-def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
-    call, rois, operator = call_of(form, known), known["rois"], form.operator
-    assert operator is not None
-    maps = geometry.maps_of(shapes_of(known), call.scales)
-    given = rois, maps, call.pooled_size, known["dtype"]
-    found, slopes = operator.structure(Namespace(rois.device), *given, *call.more, traced=True)
-    arrays = {**found._asdict(), **named(form, slopes)}
-    return tuple(arrays[arg.name].contiguous() for arg in form.results)

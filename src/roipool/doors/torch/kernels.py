@@ -48,7 +48,7 @@ def cpu(form: Form) -> Callable[..., Any]:
 def fake(form: Form) -> Callable[..., Any]:
     """What gives results of the same look, without values."""
     if form.structure:
-        return lambda *values: _structure_traced(form, form.known(values))
+        return lambda *values: tuple(map(torch.empty_like, structure_in_text(form, values)))
     if form.out:
         return lambda *values: None
     return lambda *values: returned(form, results_of(form, form.known(values), empty))
@@ -278,11 +278,13 @@ def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
             np, rows, maps, call.pooled_size, dtype, *call.more, traced=known["traced"]
         )
     native.refuse_rows(form.operator, rows, found.image, maps)
-    arrays = {**found._asdict(), **named(form, slopes)}
+    arrays = {**found._asdict(), **_named(form, slopes)}
     return tuple(torch.from_numpy(np.ascontiguousarray(arrays[arg.name])) for arg in form.results)
 
 
-def _structure_traced(form: Form, known: Known) -> tuple[Tensor, ...]:
+def structure_in_text(form: Form, values: Sequence[Any]) -> tuple[Tensor, ...]:
+    """A structure and its slopes by the array text, where no value is looked at."""
+    known = form.known(values)
     call = call_of(form, known)
     assert form.operator is not None
     maps = geometry.maps_of(shapes_of(known), call.scales)
@@ -296,11 +298,11 @@ def _structure_traced(form: Form, known: Known) -> tuple[Tensor, ...]:
         *call.more,
         traced=True,
     )
-    arrays = {**found._asdict(), **named(form, slopes)}
-    return tuple(torch.empty_like(arrays[arg.name]) for arg in form.results)
+    arrays = {**found._asdict(), **_named(form, slopes)}
+    return tuple(arrays[arg.name].contiguous() for arg in form.results)
 
 
-def named(form: Form, slopes: Any) -> dict[str, Any]:
+def _named(form: Form, slopes: Any) -> dict[str, Any]:
     """The slopes of a structure's weights by their names."""
     last = form.results[-len(slopes) :]
     return {arg.name: slope for arg, slope in zip(last, slopes, strict=True)}
