@@ -2,23 +2,25 @@
 
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 namespace roipool {
 namespace {
 
-constexpr std::pair<std::string_view, Convention> kConventions[] = {
-    {"align_taps", align_taps},         {"align_samples", align_samples},
-    {"average_taps", average_taps},     {"position_sensitive_taps", position_sensitive_taps},
-    {"integral_taps", integral_taps},   {"crop_taps", crop_taps},
-    {"rotated_points", rotated_points},
+constexpr ConventionEntry kConventions[] = {
+    {"align_taps", align_taps, 2, 5},
+    {"align_samples", align_samples, 3, 5},
+    {"average_taps", average_taps, 0, 5},
+    {"position_sensitive_taps", position_sensitive_taps, 1, 5},
+    {"integral_taps", integral_taps, 0, 5},
+    {"crop_taps", crop_taps, 2, 5},
+    {"rotated_points", rotated_points, 3, 6, true},
 };
 
 }  // namespace
 
-Convention convention_named(std::string_view name) {
-  for (const auto& [known, convention] : kConventions)
-    if (known == name) return convention;
+const ConventionEntry& convention_named(std::string_view name) {
+  for (const ConventionEntry& convention : kConventions)
+    if (convention.name == name) return convention;
   throw std::invalid_argument("no convention is named " + std::string(name));
 }
 

@@ -32,8 +32,16 @@ struct Listing {
 // Fills what is to be filled; returns whether every row is a region.
 using Convention = bool (*)(const Listing&);
 
-// By the name of the text; throws std::invalid_argument where there is none.
-Convention convention_named(std::string_view);
+struct ConventionEntry {
+  std::string_view name;  // of the text
+  Convention run;
+  std::size_t options;
+  int columns;          // of a row
+  bool points = false;  // or taps along two axes
+};
+
+// Throws std::invalid_argument where there is none.
+const ConventionEntry& convention_named(std::string_view);
 
 // Options: sampling_ratio, where 0 is adaptive, and aligned.
 bool align_taps(const Listing&);

@@ -63,12 +63,12 @@ auto reader(int64_t itemsize, bool wide) {
 bool max_read_call(const Call& call) {
   const Array &image = call.input(1), &argmax = call.input(2), &pooled = *call.result(0);
   const int64_t channels = pooled.shape[1], bins = pooled.shape[2] * pooled.shape[3];
-  const Maps maps = maps_of(call.inputs[0], channels, call.dtype);
+  const Maps maps = maps_of(call.inputs[0], call.dtype);
   const int32_t* const images = whole_numbers(image);
-  const char* const positions = static_cast<const char*>(contiguous(argmax));
+  const char* const positions = static_cast<const char*>(argmax.start);
   const int64_t bytes = size_of(call.dtype);
   const auto read = reader(bytes, argmax.itemsize == 8);
-  const Steps steps = steps_of(channels_last(pooled), channels, bins);
+  const Steps steps = steps_of(is_channels_last(pooled), channels, bins);
   const int64_t groups = ceil_div(channels, kChannels), count = pooled.shape[0] * groups;
   const int64_t most = 1 + pooled.shape[0] * channels * bins / kReadsPerThread;
   const int threads = int(std::min<int64_t>(threads_or_default(call.threads), most));

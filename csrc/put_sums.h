@@ -6,12 +6,33 @@
 
 namespace roipool::ROIPOOL_ISA {
 
+// One by one, where neither channels nor pixels lie side by side, as in maps of which each bin has
+// its own channels and these lie last.
+template <class D, int Vectors>
+void put_apart(const SumBlock& block, typename D::Bits* first, const Strides& strides) {
+  using Key = typename D::Key;
+  constexpr int n = kLanes<Key>;
+  const auto* from = static_cast<const Key*>(block.pixels);
+  for (int64_t y = 0; y < block.box.height(); ++y, from += n * Vectors)
+    for (int64_t x = 0; x < block.box.width(); ++x, from += n * Vectors) {
+      auto* const to = first + y * strides.row + x * strides.column;
+      for (int c = 0; c < block.channels; c += n) {
+        const auto rounded = D::round(load(from + c));
+        const auto bits = D::decode(__builtin_convertvector(rounded, Vec<typename D::Bits, n>));
+        for (int i = 0; i < n && c + i < block.channels; ++i)
+          to[(c + i) * strides.channel] = bits[i];
+      }
+    }
+}
+
 template <class D, int Vectors = 1>
 void put_sums(const SumBlock& block, void* first, Strides strides, bool around_caches) {
   using Key = typename D::Key;
   constexpr int n = kLanes<Key>, pixel = n * Vectors;
   constexpr int64_t most = kTile / Vectors;
   const ExactFloats exact;
+  if (strides.channel != 1 && strides.column != 1)
+    return put_apart<D, Vectors>(block, static_cast<typename D::Bits*>(first), strides);
   const Box& box = block.box;
   const int64_t width = box.width();
   Vec<Key> values[Vectors * most];

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "call.h"
+#include "checks.h"
 #include "conventions.h"
 #include "geometry.h"
 #include "isa.h"
@@ -32,16 +33,33 @@ namespace {
 
 using EdgeArray = nb::ndarray<const int32_t, nb::ndim<3>, nb::device::cpu, nb::c_contig>;
 
+// The entries of a tuple or list of so many, or of any number.
+Entries several(nb::handle object, const char* name, std::size_t count = 0) {
+  if (is_several(object.ptr()))
+    if (const Entries entries = entries_of(object.ptr()); !count || entries.size() == count)
+      return entries;
+  throw std::invalid_argument(std::string(name) + ": expected a list or tuple of " +
+                              (count ? std::to_string(count) : "all"));
+}
+
 // Of geometry.Maps.
 std::vector<MapSizes> map_sizes(nb::handle maps) {
-  const auto of = [](PyObject* tuple, std::size_t i) { return nb::handle(entries_of(tuple)[i]); };
-  const Entries fields = entries_of(maps.ptr());
-  std::vector<MapSizes> sizes(entries_of(fields[0]).size());
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const nb::handle scales = of(fields[3], i);
-    sizes[i] = {nb::cast<int64_t>(of(fields[0], i)), nb::cast<int64_t>(of(fields[1], i)),
-                nb::cast<int64_t>(of(fields[2], i)), nb::cast<double>(of(scales.ptr(), 0)),
-                nb::cast<double>(of(scales.ptr(), 1))};
+  const Entries fields = several(maps, "maps", 4);
+  const std::size_t count = several(fields[0], "images").size();
+  const auto sides = [&](int field) { return several(fields[field], "maps", count); };
+  const Entries images = sides(0), heights = sides(1), widths = sides(2), scales = sides(3);
+  const auto side = [](PyObject* number) {
+    const auto side = nb::cast<int64_t>(nb::handle(number));
+    if (side < 0 || side > INT32_MAX)
+      throw std::invalid_argument("maps: expected sides from 0 to 2^31 - 1, not " +
+                                  std::to_string(side));
+    return side;
+  };
+  std::vector<MapSizes> sizes(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Entries pair = several(scales[i], "scales", 2);
+    sizes[i] = {side(images[i]), side(heights[i]), side(widths[i]),
+                nb::cast<double>(nb::handle(pair[0])), nb::cast<double>(nb::handle(pair[1]))};
   }
   return sizes;
 }
@@ -52,20 +70,46 @@ struct Filled {
   Rois rois;
   std::vector<int32_t*> parts;
 
-  const Array& part(int i) const { return arrays.all()[1 + i][0]; }
+  const Array& part(std::size_t i) const { return arrays.all()[1 + i][0]; }
 
-  Filled(PyObject* rows, PyObject* filled) : arrays({&rows, 1}, entries_of(filled)) {
+  // Throws std::invalid_argument where rows have fewer columns, or a part is no int32 of its own.
+  Filled(PyObject* rows, nb::handle filled, int columns)
+      : arrays({&rows, 1}, several(filled, "what is filled")) {
+    for (const Operand& operand : arrays.all())
+      if (operand.size() != 1) throw std::invalid_argument("expected arrays, one for each");
     const Array& given = arrays.all()[0][0];
+    if (given.axes != 2 || given.shape[1] < columns ||
+        (given.element != Element::float32 && given.element != Element::float64))
+      throw std::invalid_argument("rois are " + std::string(name_of(given.element)) + " " +
+                                  shape_in_words(given) + "; expected float32 or float64 (K, " +
+                                  std::to_string(columns) + ")");
     rois = {given.start, given.itemsize == 8, given.shape[0], given.strides[0], given.strides[1]};
-    for (const Operand& part : arrays.all().subspan(1))
-      parts.push_back(const_cast<int32_t*>(whole_numbers(part[0])));
+    for (const Operand& operand : arrays.all().subspan(1)) {
+      if (operand[0].element != Element::int32 || !is_contiguous(operand[0]))
+        throw std::invalid_argument("expected contiguous int32 to fill");
+      parts.push_back(static_cast<int32_t*>(operand[0].start));
+    }
+  }
+
+  void expect(std::size_t i, std::initializer_list<int64_t> shape) const {
+    const Array& array = part(i);
+    if (std::size_t(array.axes) != shape.size() ||
+        !std::equal(shape.begin(), shape.end(), array.shape))
+      throw std::invalid_argument("what is filled has shape " + shape_in_words(array) +
+                                  ", which is not that of its regions' bins");
   }
 };
 
 bool bins_py(nb::handle rois, nb::handle maps, bool in_double, nb::handle bins) {
-  const Filled f(rois.ptr(), bins.ptr());
-  return fill_bins({f.rois, in_double, map_sizes(maps), f.part(1).shape[1], f.part(2).shape[1],
-                    f.parts[0], f.parts[1], f.parts[2]});
+  several(bins, "bins", 3);
+  const Filled f(rois.ptr(), bins, 5);
+  const int64_t pooled_h = f.part(1).shape[1], pooled_w = f.part(2).shape[1];
+  if (pooled_h < 1 || pooled_w < 1) throw std::invalid_argument("bins: expected at least 1 a side");
+  f.expect(0, {f.rois.count});
+  f.expect(1, {f.rois.count, pooled_h, 2});
+  f.expect(2, {f.rois.count, pooled_w, 2});
+  return fill_bins(
+      {f.rois, in_double, map_sizes(maps), pooled_h, pooled_w, f.parts[0], f.parts[1], f.parts[2]});
 }
 
 // Lists, whose lengths none knows before, come as bytes.
@@ -73,7 +117,23 @@ nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
                     const std::pair<int64_t, int64_t>& pooled_size,
                     const std::vector<int64_t>& options, bool in_double, bool sums_in_double,
                     bool slopes, bool each, nb::handle ranges, int threads) {
-  const Filled f(rois.ptr(), ranges.ptr());
+  const ConventionEntry& entry = convention_named(convention);
+  const auto [pooled_h, pooled_w] = pooled_size;
+  if (pooled_h < 1 || pooled_w < 1)
+    throw std::invalid_argument("pooled_size: expected sides of at least 1");
+  if (options.size() != entry.options)
+    throw std::invalid_argument("options: expected " + std::to_string(entry.options));
+  several(ranges, "ranges", entry.points ? 2 : 3);
+  const Filled f(rois.ptr(), ranges, entry.columns);
+  const bool singly = each && !entry.points;
+  const int64_t regions = f.rois.count * (singly ? pooled_h * pooled_w : 1);
+  f.expect(0, {regions});
+  if (entry.points) {
+    f.expect(1, {regions, pooled_h, pooled_w, 2});
+  } else {
+    f.expect(1, {regions, singly ? 1 : pooled_h, 2});
+    f.expect(2, {regions, singly ? 1 : pooled_w, 2});
+  }
   nb::list lists;
   const auto memory = [&](int64_t bytes) {
     const auto memory = nb::steal<nb::object>(PyBytes_FromStringAndSize(nullptr, bytes));
@@ -86,8 +146,8 @@ nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
   };
   Listing call{f.rois,
                map_sizes(maps),
-               pooled_size.first,
-               pooled_size.second,
+               pooled_h,
+               pooled_w,
                options,
                in_double,
                sums_in_double,
@@ -98,7 +158,7 @@ nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
                memory,
                threads_or_default(threads)};
   std::copy(f.parts.begin() + 1, f.parts.end(), call.ranges);
-  const bool all_regions = convention_named(convention)(call);
+  const bool all_regions = entry.run(call);
   return nb::make_tuple(all_regions, lists);
 }
 
@@ -128,16 +188,16 @@ class WithoutGil {
 
 bool run_py(const char* kernel, const char* dtype, nb::handle inputs, nb::handle results,
             int threads) {
-  if (!is_several(inputs.ptr()) || !is_several(results.ptr()))
-    throw nb::type_error("expected inputs and results as lists or tuples");
-  const Operands operands(entries_of(inputs.ptr()), entries_of(results.ptr()));
+  const Operands operands(several(inputs, "inputs"), several(results, "results"));
   const auto all = operands.all();
   const std::size_t count = entries_of(inputs.ptr()).size();
   prepare_for_errors();
+  const Kernel& known = kernel_named(kernel);
   const Call call{dtype_named(dtype), all.first(count), all.subspan(count), threads};
-  const KernelFunction run = kernel_named(kernel).run;
+  check_arrays(known, call);
   const WithoutGil release;
-  return run(call);
+  check_regions(known, call);
+  return known.run(call);
 }
 
 nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
@@ -150,6 +210,11 @@ nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
 std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray y_bins, EdgeArray x_bins,
                                                       int64_t channels, bool argmax, double room,
                                                       const std::vector<int>& widths, int threads) {
+  if (x_bins.shape(0) != y_bins.shape(0) || y_bins.shape(2) != 2 || x_bins.shape(2) != 2 ||
+      channels < 1 || threads < 1 || widths.empty())
+    throw std::invalid_argument("expected bins (K, P, 2), channels, widths and threads");
+  for (const int bytes : widths)
+    if (bytes < 4) throw std::invalid_argument("expected widths of at least 4 bytes");
   const Edges edges{
       int64_t(y_bins.shape(0)), nullptr, y_bins.data(), x_bins.data(), int64_t(y_bins.shape(1)),
       int64_t(x_bins.shape(1))};
@@ -164,6 +229,23 @@ std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray y_bins, EdgeArra
   for (int level = 0; level < kLevels; ++level)
     if (choice.levels[0].kept >> level & 1) sides.push_back(1 << level);
   return {plan.per_image, sides, choice.kernels.pixel_bytes, choice.private_blocks};
+}
+
+// Of each kernel its inputs and results, as kernels.py has them: (name, axes, dtype, along).
+nb::dict kernels_py() {
+  const auto told = [](const Args& args) {
+    nb::list list;
+    const auto text = [](std::string_view view) { return nb::str(view.data(), view.size()); };
+    for (const Arg& arg : args)
+      list.append(nb::make_tuple(text(arg.name), text(arg.axes), text(name_of(arg.dtype)),
+                                 text({&arg.along, arg.along ? 1u : 0u})));
+    return list;
+  };
+  nb::dict kernels;
+  for (const Kernel& kernel : all_kernels())
+    kernels[nb::str(kernel.name.data(), kernel.name.size())] =
+        nb::make_tuple(told(kernel.inputs), told(kernel.results));
+  return kernels;
 }
 
 std::vector<std::string> isa_names() {
@@ -212,9 +294,13 @@ NB_MODULE(_core, m) {
       "slopes;\n"
       "of taps along y, then along x. What neither weighs nor, where that is asked for, moves is\n"
       "left out.");
-  m.def("run", &run_py, "kernel"_a, "dtype"_a, "inputs"_a, "results"_a, "threads"_a = 0,
-        "Runs a kernel on arrays in the order of kernels.py; feature maps may be a list of them.\n"
-        "Returns False when an argmax lies outside its map.");
+  m.def(
+      "run", &run_py, "kernel"_a, "dtype"_a, "inputs"_a, "results"_a, "threads"_a = 0,
+      "Runs a kernel on arrays in the order of kernels.py; feature maps may be a list of them.\n"
+      "Returns False when an argmax lies outside its map. Raises ValueError unless all are as the\n"
+      "kernel's description says, and regions lie on images and bins in maps and lists.");
+  m.def("kernels", &kernels_py,
+        "Of each kernel by name, its inputs and results: (name, axes, dtype, along) of each.");
   m.def("plan", &plan_py, "y_bins"_a.noconvert(), "x_bins"_a.noconvert(), "channels"_a, "argmax"_a,
         "room"_a, "widths"_a, "threads"_a,
         "How regions of a float32 image would be pooled in so many bytes, by blocks whose pixels\n"

@@ -1,6 +1,5 @@
 // Calls of the kernels of samples, unpacked.
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 
 #include "samples.h"
@@ -15,13 +14,9 @@ constexpr int64_t kReadsPerThread = 1e4;  // fewer are done sooner alone
 class SampleCall : public TapCall {
  public:
   // Of winners, which are int32 in the shape of pooled values, there may be none.
-  SampleCall(const TapCall& taps, const Array& pooled, const Array* winners,
-             SumKernels SampleKernels::* sums)
+  SampleCall(const TapCall& taps, const Array* winners, SumKernels SampleKernels::* sums)
       : TapCall(taps), sums_(sums), samples_{TapCall::structure(), nullptr, &unknown_} {
-    if (!winners) return;
-    if (winners->axes != 4 || !std::equal(winners->shape, winners->shape + 4, pooled.shape))
-      throw std::invalid_argument("expected argmax in the shape of pooled values");
-    samples_.winners = const_cast<int32_t*>(whole_numbers(*winners));
+    if (winners) samples_.winners = static_cast<int32_t*>(winners->start);
   }
   SampleCall(const SampleCall&) = delete;
 
@@ -43,15 +38,15 @@ class SampleCall : public TapCall {
   Samples samples_;
 };
 
-void* zeros_of(const SumCall& call, const Array* weights) {
-  void* const sums = call.weights(weights);
-  if (sums) std::memset(sums, 0, std::size_t(weights->shape[0] * weights->itemsize));
-  return sums;
+void* zeros_of(const Array* weights) {
+  if (!weights) return nullptr;
+  std::fill_n(static_cast<char*>(weights->start), weights->shape[0] * weights->itemsize, 0);
+  return weights->start;
 }
 
 // A task sums those of a region, whose taps are its own.
 bool weigh(const SampleCall& call, const Array* y, const Array* x) {
-  const Weighed sums{{zeros_of(call, y), zeros_of(call, x)}, 0};
+  const Weighed sums{{zeros_of(y), zeros_of(x)}, 0};
   if (call.regions * call.channels * call.bins() == 0) return true;
   const SumPlan plan = plan_sums(call);
   const SampleKernels kernels = chosen_isa().samples(call.dtype);
@@ -74,8 +69,8 @@ bool weigh(const SampleCall& call, const Array* y, const Array* x) {
 bool samples_max_call(const Call& call) {
   const Array& pooled = *call.result(0);
   const SampleCall samples(
-      TapCall(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3, 4), pooled,
-      call.result(1), &SampleKernels::max);
+      TapCall(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3, 4), call.result(1),
+      &SampleKernels::max);
   if (int32_t* const winners = samples.structure().winners)
     for (const int64_t k : samples.by_image.none())
       std::fill_n(winners + k * samples.pooled.region, samples.pooled.region, -1);
@@ -85,8 +80,8 @@ bool samples_max_call(const Call& call) {
 bool samples_read_call(const Call& call) {
   const Array& pooled = *call.result(0);
   const SampleCall samples(
-      TapCall(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3, 5), pooled,
-      &call.input(4), &SampleKernels::read);
+      TapCall(call, call.inputs[0], pooled, &call.input(1), &call.input(2), 3, 5), &call.input(4),
+      &SampleKernels::read);
   read_sums(samples);
   return samples.known();
 }
@@ -94,8 +89,8 @@ bool samples_read_call(const Call& call) {
 bool samples_add_call(const Call& call) {
   const Array& pooled = call.input(0);
   const SampleCall samples(
-      TapCall(call, call.results[0], pooled, &call.input(1), &call.input(2), 3, 5), pooled,
-      &call.input(4), &SampleKernels::add);
+      TapCall(call, call.results[0], pooled, &call.input(1), &call.input(2), 3, 5), &call.input(4),
+      &SampleKernels::add);
   add_sums(samples);
   return samples.known();
 }
@@ -103,20 +98,20 @@ bool samples_add_call(const Call& call) {
 bool samples_weigh_y_call(const Call& call) {
   const Array& pooled = call.input(0);
   const TapCall taps(call, call.inputs[1], pooled, nullptr, &call.input(2), 3, 5);
-  return weigh({taps, pooled, &call.input(4), &SampleKernels::add}, call.result(0), nullptr);
+  return weigh({taps, &call.input(4), &SampleKernels::add}, call.result(0), nullptr);
 }
 
 bool samples_weigh_x_call(const Call& call) {
   const Array& pooled = call.input(0);
   const TapCall taps(call, call.inputs[1], pooled, &call.input(2), nullptr, 3, 5);
-  return weigh({taps, pooled, &call.input(4), &SampleKernels::add}, nullptr, call.result(0));
+  return weigh({taps, &call.input(4), &SampleKernels::add}, nullptr, call.result(0));
 }
 
 bool samples_weigh_call(const Call& call) {
   const Array& pooled = call.input(0);
   const TapCall taps(call, call.inputs[1], pooled, &call.input(2), &call.input(3), 4, 6,
                      Cover::all);
-  return weigh({taps, pooled, &call.input(5), &SampleKernels::add}, call.result(0), call.result(1));
+  return weigh({taps, &call.input(5), &SampleKernels::add}, call.result(0), call.result(1));
 }
 
 }  // namespace roipool

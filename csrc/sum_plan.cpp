@@ -21,37 +21,12 @@ constexpr double kWorkPerThread = 1e5;
 constexpr int64_t kMostTogether = 8;
 constexpr int64_t kLookedAtTogether = 64;  // regions
 
-DType floating(DType dtype) {
-  switch (dtype) {
-    case DType::float16:
-    case DType::bfloat16:
-    case DType::float32:
-    case DType::float64: return dtype;
-    default: throw std::invalid_argument("sums are of floating features");
-  }
-}
-
-const Array& pooled_of(const Array& pooled, int64_t regions, DType dtype) {
-  if (pooled.axes != 4 || pooled.itemsize != size_of(dtype) || pooled.shape[0] != regions)
-    throw std::invalid_argument("expected pooled values (K, C, h, w)");
-  return pooled;
-}
-
-const int32_t* images_of(const Array& image, int64_t images) {
-  const int32_t* const numbers = whole_numbers(image);
-  for (int64_t k = 0; k < image.shape[0]; ++k)
-    if (numbers[k] >= images)
-      throw std::invalid_argument("a region is on image " + std::to_string(numbers[k]) + " of " +
-                                  std::to_string(images));
-  return numbers;
-}
-
 SumPooled placed(const Array& pooled) {
   const int64_t channels = pooled.shape[1], bins = pooled.shape[2] * pooled.shape[3];
   const int64_t size = pooled.shape[0] * channels * bins * pooled.itemsize;
   return {pooled.start,
           static_cast<char*>(pooled.start) + size,
-          steps_of(channels_last(pooled), channels, bins),
+          steps_of(is_channels_last(pooled), channels, bins),
           channels * bins,
           size > kCachedResult,
           0};
@@ -131,22 +106,15 @@ struct Needs {
 
 SumCall::SumCall(const Call& call, const Operand& maps, const Array& pooled, const Array& image)
     : dtype(floating(call.dtype)),
-      regions(image.shape[0]),
-      channels(pooled_of(pooled, image.shape[0], call.dtype).shape[1]),
+      regions(pooled.shape[0]),
+      channels(pooled.shape[1]),
       down(pooled.shape[2]),
       across(pooled.shape[3]),
-      maps(maps_of(maps, pooled.shape[1], call.dtype)),
-      image(images_of(image, this->maps.images())),
+      maps(maps_of(maps, call.dtype)),
+      image(whole_numbers(image)),
       by_image(this->image, regions, this->maps.images()),
       pooled(placed(pooled)),
       threads(threads_or_default(call.threads)) {}
-
-void* SumCall::weights(const Array* array) const {
-  if (!array) return nullptr;
-  if (array->itemsize != sum_bytes())
-    throw std::invalid_argument("expected weights of the type of sums");
-  return contiguous(*array);
-}
 
 SumPooled SumCall::pooled_from(int64_t channel) const {
   SumPooled from = pooled;

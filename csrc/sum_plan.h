@@ -44,11 +44,9 @@ class SumCall {
   void set_none() const;
   // Memory that a call may take: a quarter of the maps and pooled values, or a little.
   int64_t room() const;
-  // Weights, which are of the type of sums; null of none.
-  void* weights(const Array*) const;
 
  protected:
-  // Throws std::invalid_argument where it can't be such a call.
+  // Throws std::invalid_argument of features that have no sums.
   SumCall(const Call&, const Operand& maps, const Array& pooled, const Array& image);
 };
 

@@ -18,8 +18,9 @@ struct Sums {
   char* out = nullptr;
   int64_t count = 0;
 
-  Sums(const SumCall& call, const Array* weights)
-      : out(static_cast<char*>(call.weights(weights))), count(weights ? weights->shape[0] : 0) {}
+  explicit Sums(const Array* weights)
+      : out(weights ? static_cast<char*>(weights->start) : nullptr),
+        count(weights ? weights->shape[0] : 0) {}
 };
 
 class Weighing {
@@ -27,8 +28,8 @@ class Weighing {
   Weighing(const SumCall& call, const SumPlan& plan, const Array* first, const Array* second)
       : call_(call),
         plan_(plan),
-        first_(call, first),
-        second_(call, second),
+        first_(first),
+        second_(second),
         threads_(threads_for(call, kernels_, 2 * plan.work)),
         most_bytes_(std::min(kStripBytes, call_.room() / 2 / threads_)) {}
 
@@ -41,7 +42,7 @@ class Weighing {
 
   void run() {
     for (const Sums& sums : {first_, second_})
-      if (sums.out) std::memset(sums.out, 0, std::size_t(sums.count * sum_bytes_));
+      if (sums.count > 0) std::memset(sums.out, 0, std::size_t(sums.count * sum_bytes_));
     if (call_.channels * call_.bins() * group_bytes_ == 0) return;
     cut();
     const int64_t room = call_.room() / 2;

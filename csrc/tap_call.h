@@ -22,8 +22,6 @@ class TapCall : public SumCall {
   Need need(int64_t region, const Map&) const override;
 
  private:
-  TapAxis axis(const Call&, int at, int64_t count, const Array* weight) const;
-
   const Cover cover_;
   const int64_t entries_;
   const Taps taps_;

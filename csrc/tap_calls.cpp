@@ -1,6 +1,5 @@
 // Calls of the kernels of taps, unpacked.
 #include <algorithm>
-#include <stdexcept>
 
 #include "tap_call.h"
 
@@ -29,6 +28,11 @@ Reach reach_of(const TapAxis& axis, int64_t k, Cover cover) {
   return reach;
 }
 
+TapAxis axis_of(const Call& call, int at, int64_t bins, const Array* weight) {
+  return {whole_numbers(call.input(at)), bins, whole_numbers(call.input(at + 1)),
+          weight ? weight->start : nullptr};
+}
+
 }  // namespace
 
 TapCall::TapCall(const Call& call, const Operand& maps, const Array& pooled, const Array* y_weight,
@@ -36,14 +40,7 @@ TapCall::TapCall(const Call& call, const Operand& maps, const Array& pooled, con
     : SumCall(call, maps, pooled, call.input(image)),
       cover_(cover),
       entries_(call.input(taps + 1).shape[0] + call.input(taps + 3).shape[0]),
-      taps_{{}, axis(call, taps, down, y_weight), axis(call, taps + 2, across, x_weight)} {}
-
-TapAxis TapCall::axis(const Call& call, int at, int64_t count, const Array* weight) const {
-  const Array& bins = call.input(at);
-  if (bins.axes != 3 || bins.shape[0] != regions || bins.shape[1] != count || bins.shape[2] != 2)
-    throw std::invalid_argument("expected taps of each region's bins, (K, P, 2)");
-  return {whole_numbers(bins), count, whole_numbers(call.input(at + 1)), weights(weight)};
-}
+      taps_{{}, axis_of(call, taps, down, y_weight), axis_of(call, taps + 2, across, x_weight)} {}
 
 Need TapCall::need(int64_t k, const Map& map) const {
   const auto reach = dtype == DType::float64 ? reach_of<double> : reach_of<float>;

@@ -195,7 +195,12 @@ int default_threads() {
   return count;
 }
 
-void set_default_threads(int count) { g_default = count; }
+void set_default_threads(int count) {
+  if (count < 1 || count > kMostThreads)
+    throw std::invalid_argument("threads: expected 1 to " + std::to_string(kMostThreads) +
+                                ", not " + std::to_string(count));
+  g_default = count;
+}
 
 void prepare_for_errors() {
   [[maybe_unused]] const volatile int asked = std::uncaught_exceptions();

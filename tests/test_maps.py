@@ -126,12 +126,6 @@ def test_a_position_is_held_to_its_own_map():
     assert not _core.run("max_add", "float32", (grad, image, argmax), (maps,))
 
 
-def test_no_maps():
-    none = np.zeros(0, np.int32), np.zeros((0, 3, 2), np.int32), np.zeros((0, 2, 2), np.int32)
-    with pytest.raises(ValueError, match="no feature maps"):
-        _core.run("max", "float32", ([], *none), (np.zeros((0, 1, *POOLED), np.float32),))
-
-
 def test_the_arrays_are_pooled_in_every_way():
     """What the cases above are made for; should the plan change, so must they."""
     _, bins, _ = case(np.float32)

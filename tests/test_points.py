@@ -205,33 +205,6 @@ def test_little_memory(kernel):
     assert memory_taken("point_cases", kernel) < 0.3
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_malformed_calls(kernel):
-    def refused(match, **changed):
-        case = Case(np.float32, 3)
-        for name, value in changed.items():
-            setattr(case, name, value(getattr(case, name)))
-        with pytest.raises(ValueError, match=match):
-            case.run(kernel)
-
-    def beyond(points):
-        points[case.image >= 0] = [0, case.length + 1]
-        return points
-
-    case = Case(np.float32, 3)
-    refused("image 3 of 3", image=lambda image: np.full_like(image, 3))
-    refused(f"{case.length + 1} of {case.length}", points=beyond)
-    refused("points from -", points=lambda points: points - case.length - 1)
-    refused("points of each region's bins", points=lambda points: points[:, :, :1])
-    refused("array of int32", points=lambda points: points.astype(np.int64))
-    refused("pixels and weights of as many", y=lambda y: y[1:])
-    refused("pixels and weights of as many", x=lambda x: x[1:])
-    refused("weights of the type of sums", weight=lambda weight: weight.astype(np.float64))
-    if kernel != "points_read":  # which makes them
-        turned = np.random.default_rng(0).random((2, 3, 3, 9), np.float32).transpose(3, 2, 1, 0)
-        refused("contiguous, or so with its channels last", pooled=lambda _: turned)
-
-
 def test_points_of_padding_are_not_looked_at():
     case = Case(np.float32, 3)
     before = {kernel: case.run(kernel) for kernel in KERNELS}

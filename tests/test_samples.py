@@ -249,44 +249,6 @@ def test_adjoint(dtype):
         assert other == pytest.approx(left, **tolerance)
 
 
-def broken(name):
-    """What a door would have to do wrong, and what it is told."""
-    case = Case(np.float32, 3, pooled=(2, 3))
-    if name == "int64":
-        case.argmax = case.argmax.astype(np.int64)
-    elif name == "other shape":
-        case.argmax = case.argmax[:, :2]
-    elif name == "not whole":
-        case.argmax = np.asfortranarray(case.argmax)
-    elif name == "weights":
-        case.y = (*case.y[:2], case.y[2].astype(np.float64))
-    elif name == "pooled values":
-        case.pooled = np.asfortranarray(case.pooled)
-    elif name == "taps":
-        case.y = (case.y[0][1:], *case.y[1:])
-    return case
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("int64", "int32"),
-        ("other shape", "argmax in the shape of pooled values"),
-        ("not whole", "contiguous"),
-        ("weights", "weights of the type of sums"),
-        ("pooled values", "contiguous, or so with its channels last"),
-        ("taps", "taps of each region's bins"),
-    ],
-)
-def test_malformed_inputs(name, message):
-    case = broken(name)
-    with pytest.raises(ValueError, match=message):
-        case.run("samples_add")
-    if name not in ("not whole", "pooled values"):
-        with pytest.raises(ValueError, match=message):
-            case.run("samples_weigh")
-
-
 def test_integers():
     case = Case(np.float32, 3)
     (y_taps, y_pixel, y_weight), (x_taps, x_pixel, x_weight) = case.y, case.x

@@ -94,3 +94,21 @@ def test_compiled(member):
     for found, expected in zip(both(compiled), both(loss), strict=True):
         if expected is not None or found is not None:
             torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 17])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@each_member
+def test_gradients_that_lie_channels_last(member, dtype, channels):
+    """In memory everything may lie so; numbers stay the same."""
+    rois = regions(member).float()
+    data = maps(member, 2, channels, 7, 6).to(getattr(torch, dtype))
+    found = []
+    for lying in (torch.contiguous_format, torch.channels_last):
+        given = data.contiguous(memory_format=lying).requires_grad_()
+        values = member(given, rois, SIZE, SCALE)
+        grad = torch.linspace(-1, 1, values.numel()).view(values.shape).to(values.dtype)
+        (moved,) = torch.autograd.grad(values, given, grad.contiguous(memory_format=lying))
+        found.append((values.detach().contiguous(), moved.contiguous()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

@@ -1,4 +1,6 @@
-"""The native core: kernels over integer rectangles. They check nothing: a door does."""
+"""The native core: kernels over integer rectangles. It trusts no caller: what is not as a kernel's
+description says is a ValueError, before anything is read or written.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -48,8 +50,14 @@ def run(
 
     Half types travel as 16-bit integers, so `dtype` names the features' own. Results behind the
     first may be left out, or None. threads = 0 takes the default. Returns False when an argmax
-    lies outside its map.
+    lies outside its map. Raises ValueError unless all arrays are as the kernel's description says,
+    and regions lie on images, and their bins in maps and lists.
     """
+
+Described = list[tuple[str, str, str, str]]
+
+def kernels() -> dict[str, tuple[Described, Described]]:
+    """Of each kernel by name, its inputs and results: (name, axes, dtype, along) of each."""
 
 def plan(
     y_bins: NDArray[np.int32],

@@ -25,8 +25,9 @@ class Arg(NamedTuple):
     """An array. Its axes have a letter each, and equal letters are equal sizes.
 
     N images of C channels, H rows and W columns; K regions of h by w bins; Y and X taps along y
-    and x of all bins; a tap belongs to one bin of one region. Feature maps, NCHW, may come as a
-    list of arrays whose images are counted through: then N, H and W are those of each array.
+    and x of all bins; a tap belongs to one bin of one region, and is none where its pixel lies
+    outside the map. Feature maps, NCHW, may come as a list of arrays whose images are counted
+    through: then N, H and W are those of each array.
 
     Attributes:
         name: As in the kernel's formula.
@@ -34,7 +35,7 @@ class Arg(NamedTuple):
         dtype: That of the features ("data"), that of their sums ("sum": float64 for float64, else
             float32), "int32", or what holds a position in a plane ("position").
         along: The axis that its whole numbers count along, if any: they grow where calls are joined
-            along it.
+            along it. Two of them are where a bin begins and ends; an image below 0 is none.
     """
 
     name: str
@@ -62,6 +63,11 @@ class Kernel(NamedTuple):
     linear: Mapping[str, str] = {}
     tangent: str = ""
 
+    @property
+    def lists(self) -> set[str]:
+        """The axes of the lists that all bins share."""
+        return {arg.along for arg in self.inputs} - {"", "N", "H", "W"}
+
     def arguments(self, known: Mapping[str, Any]) -> list[Any]:
         """What of all that is known by name goes in, in order."""
         return [known[arg.name] for arg in self.inputs]
@@ -71,7 +77,7 @@ DATA = Arg("data", "NCHW")
 POOLED = Arg("pooled", "KChw")
 IMAGE = Arg("image", "K", "int32", along="N")
 ARGMAX = Arg("argmax", "KChw", "position")
-BINS = (Arg("y_bins", "Kh2", "int32"), Arg("x_bins", "Kw2", "int32"))
+BINS = (Arg("y_bins", "Kh2", "int32", along="H"), Arg("x_bins", "Kw2", "int32", along="W"))
 Y_WEIGHT, X_WEIGHT = Arg("y_weight", "Y", "sum"), Arg("x_weight", "X", "sum")
 SAMPLE = Arg("argmax", "KChw", "int32")  # among the samples that are listed of a bin
 WEIGHT = Arg("weight", "S", "sum")

@@ -79,9 +79,8 @@ def structure(
 
 def _in_few_sizes(kernel: Kernel, found: dict[str, Any]) -> dict[str, Any]:
     """Lists of taps filled up: eager calls would be compiled for each length of them anew."""
-    listed = {arg.along for arg in kernel.inputs} - {"", "N"}
     for arg in kernel.inputs:
-        if arg.axes[0] in listed:
+        if arg.axes[0] in kernel.lists:
             taps = found[arg.name]
             more = (1 << max(len(taps) - 1, 0).bit_length()) - len(taps)
             found[arg.name] = np.pad(taps, (0, more))

@@ -47,8 +47,7 @@ class _Examples:
         self.lengths: dict[str, int] = {}  # of the results, by letter
         self.values = dict(zip(form.names, values, strict=True))
         self.dims = {arg.name: dim for arg, dim in zip(form.inputs, dims, strict=True)}
-        listed = {arg.along for arg in form.inputs} - {"", "N"}
-        self.own = {"K", *listed, *(arg.axes[0] for arg in form.results)}
+        self.own = {"K", *form.kernel.lists, *(arg.axes[0] for arg in form.results)}
         for arg in form.inputs:
             if any(dim is not None for dim in each(self.dims[arg.name])):
                 self.own.add(arg.axes[0])

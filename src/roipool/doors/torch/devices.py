@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from roipool import devices, geometry, planes
+from roipool.doors.torch.arguments import refuse
 from roipool.doors.torch.forms import Form
 from roipool.doors.torch.kernels import (
     Known,
@@ -29,14 +30,15 @@ from roipool.doors.torch.namespace import Namespace
 
 def on_device(form: Form) -> Callable[..., Any]:
     """What runs the form where its tensors lie."""
-    if form.structure:
-        return lambda *values: structure_in_text(form, values)
-    if form.of_rois:
-        return lambda *values: gradient_of_rois(form, form.known(values))
-    if form.out:
-        return lambda *values: _fill(form, *taken(form, values))
 
     def call(*values: Any) -> Any:
+        refuse(form, values)
+        if form.structure:
+            return structure_in_text(form, values)
+        if form.of_rois:
+            return gradient_of_rois(form, form.known(values))
+        if form.out:
+            return _fill(form, *taken(form, values))
         known = form.known(values)
         results = results_of(form, known, empty)
         _fill(form, known, results)
@@ -49,7 +51,7 @@ def _fill(form: Form, known: Known, results: Sequence[Any]) -> None:
     operator, kernel = form.operator, form.kernel
     inputs = {arg.name: known[arg.name] for arg in form.inputs if arg in form.kernel.inputs}
     if operator is None:
-        devices.run(kernel, inputs, results)
+        devices.run(kernel, _fitting(form, known, inputs), results)
         return
     inputs |= _structure(form, known)
     if operator.position_sensitive:
@@ -60,6 +62,19 @@ def _fill(form: Form, known: Known, results: Sequence[Any]) -> None:
         value = operator.filling(call_of(form, known))
         empty_bins = geometry.empty_bins(torch, inputs["image"], inputs["y_taps"], inputs["x_taps"])
         results[0].masked_fill_(empty_bins[:, None], value)
+
+
+def _fitting(form: Form, known: Known, inputs: Known) -> Known:
+    """A structure of anybody's making: what lies nowhere is no region, and no tap."""
+    image, images = inputs["image"], sum(shape[0] for shape in shapes_of(known))
+    fitting = {"image": torch.where((image >= 0) & (image < images), image, -1)}
+    for arg in form.kernel.inputs:
+        if arg.along in form.kernel.lists:
+            entries = next(
+                inputs[each.name] for each in form.kernel.inputs if each.axes == arg.along
+            )
+            fitting[arg.name] = inputs[arg.name].clamp(0, len(entries))
+    return inputs | fitting
 
 
 def _run_in_planes(form: Form, known: Known, inputs: Known, results: Sequence[Any]) -> None:

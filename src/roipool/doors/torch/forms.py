@@ -33,8 +33,8 @@ FORMS: dict[str, "Form"] = {}  # that are registered, by name
 OVERLOADS: dict[str, Any] = {}  # what calls them
 OVERLOADED = (("", False), (".several", True))
 FEATURES = ("data", POOLED.name)
-_INPUTS = {POOLED.name: "grad"}  # as schemas say it
-_RESULTS = {POOLED.name: "values", "data": "grad_data"}
+INPUTS = {POOLED.name: "grad"}  # as schemas say it
+RESULTS = {POOLED.name: "values", "data": "grad_data"}
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class Form:
     @property
     def schema(self) -> str:
         """In the dispatcher's language."""
-        takes = [f"{self._type(arg)} {_INPUTS.get(arg.name, arg.name)}" for arg in self.inputs]
+        takes = [f"{self._type(arg)} {INPUTS.get(arg.name, arg.name)}" for arg in self.inputs]
         takes += [f"{kind} {name}" for name, kind in self.static.items()]
         if self.out:
             for arg, mark in zip(self.results, ("(a!)", "(b!)?"), strict=False):
-                takes.append(f"{self._type(arg, mark)} {_RESULTS.get(arg.name, arg.name)}")
+                takes.append(f"{self._type(arg, mark)} {RESULTS.get(arg.name, arg.name)}")
             return f"{self.name}({', '.join(takes)}) -> ()"
         gives = ", ".join(map(self._type, self.results))
         gives = gives if len(self.results) == 1 else f"({gives})"

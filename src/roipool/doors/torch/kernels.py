@@ -1,5 +1,6 @@
 """The forms on CPU tensors, and what their results look like where there are no values."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from roipool import _core, checks, descriptions, geometry, memory, native
 from roipool.checks import DTYPES
-from roipool.descriptions import Call
+from roipool.descriptions import OPERATORS, Call, Operator
+from roipool.doors.torch.arguments import refuse
 from roipool.doors.torch.forms import FEATURES, ROIS, Form
 from roipool.doors.torch.namespace import Namespace
 
@@ -22,14 +24,27 @@ Known = dict[str, Any]
 
 def cpu(form: Form) -> Callable[..., Any]:
     """What runs the form on tensors of the CPU."""
+    run = _runner(form)
+
+    def call(*values: Any) -> Any:
+        try:
+            return run(*values)
+        except Exception:  # of the core, in its words, if it is not told here
+            refuse(form, values)
+            raise
+
+    return call
+
+
+def _runner(form: Form) -> Callable[..., Any]:
     if form.structure:
-        return lambda *values: _structure_and_slopes(form, form.known(values))
+        return lambda *values: _structure_and_slopes(form, values)
     if form.out:
         return lambda *values: _fill_memory(form, values)
     if form.of_rois:
         return lambda *values: _gradient_of_rois(form, form.known(values))
 
-    def call(*values: Any) -> Any:
+    def run(*values: Any) -> Any:
         known = form.known(values)
         arrays = results_of(form, known, _memory)
         _fill(form, known, arrays)
@@ -42,16 +57,21 @@ def cpu(form: Form) -> Callable[..., Any]:
         ]
         return returned(form, results)
 
-    return call
+    return run
 
 
 def fake(form: Form) -> Callable[..., Any]:
     """What gives results of the same look, without values."""
-    if form.structure:
-        return lambda *values: tuple(map(torch.empty_like, structure_in_text(form, values)))
-    if form.out:
-        return lambda *values: None
-    return lambda *values: returned(form, results_of(form, form.known(values), empty))
+
+    def call(*values: Any) -> Any:
+        refuse(form, values)
+        if form.structure:
+            return tuple(map(torch.empty_like, structure_in_text(form, values)))
+        if form.out:
+            return None
+        return returned(form, results_of(form, form.known(values), empty))
+
+    return call
 
 
 def shapes_of(known: Known) -> list[Sequence[int]]:
@@ -72,11 +92,20 @@ def size_of(known: Known) -> tuple[int, int]:
 
 
 def call_of(form: Form, known: Known) -> Call:
-    """The options of a call."""
-    flat = known["spatial_scale"]
-    more = form.operator.options if form.operator else ()
-    scales = tuple(zip(flat[::2], flat[1::2], strict=True))
-    return Call(size_of(known), scales, tuple([known[option.name] for option in more]))
+    """The options of a call, checked."""
+    assert form.operator is not None
+    more = tuple([known[option.name] for option in form.operator.options])
+    flat, maps = tuple(known["spatial_scale"]), len(shapes_of(known))
+    return Call(size_of(known), *_checked(form.operator.name, flat, maps, more))
+
+
+@functools.lru_cache
+def _checked(
+    operator: str, flat: tuple[float, ...], maps: int, more: tuple[Any, ...]
+) -> tuple[tuple[tuple[float, float], ...], tuple[Any, ...]]:
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
+    options = zip(OPERATORS[operator].options, more, strict=True)
+    return checks.scales(pairs, maps), tuple([option.check(value) for option, value in options])
 
 
 def features_of(known: Known) -> Tensor:
@@ -202,6 +231,11 @@ def _own(out: Tensor, others: list[Tensor]) -> None:
     begin, end = _span(out)
     if any(begin < stop and start < end for start, stop in map(_span, others)):
         raise ValueError("out overlaps another tensor of this call; expected memory of its own")
+    taken = 1
+    for step, side in sorted(zip(out.stride(), out.shape, strict=True)):
+        if side > 1 and step < taken and out.numel():
+            raise ValueError("elements of out share memory; expected some for each")
+        taken += (side - 1) * step
     if not out.is_inference():
         torch.autograd.graph.increment_version(out)
 
@@ -245,8 +279,9 @@ def _arrays(form: Form, known: Known) -> dict[str, Any]:
 
 
 def _gradient_of_rois(form: Form, known: Known) -> Tensor:
-    operator, rows, call = form.operator, _numbers(known["rois"]), call_of(form, known)
+    operator = form.operator
     assert operator is not None
+    rows, call = _rows(operator, known["rois"]), call_of(form, known)
     maps, dtype = geometry.maps_of(shapes_of(known), call.scales), features_of(known).dtype
     found, slopes = native.structure(operator, rows, maps, NAMES[dtype], call, moving=True)
     inputs = _arrays(form, known) | found._asdict()
@@ -257,8 +292,9 @@ def _gradient_of_rois(form: Form, known: Known) -> Tensor:
 
 
 def _structure(form: Form, known: Known) -> dict[str, Any]:
-    operator, rows, shapes = form.operator, _numbers(known["rois"]), shapes_of(known)
+    operator = form.operator
     assert operator is not None
+    rows, shapes = _rows(operator, known["rois"]), shapes_of(known)
     if form.located:
         return {"image": native.image_index(rows, sum(shape[0] for shape in shapes))}
     call = call_of(form, known)
@@ -268,9 +304,11 @@ def _structure(form: Form, known: Known) -> dict[str, Any]:
     return {**found._asdict()}
 
 
-def _structure_and_slopes(form: Form, known: Known) -> tuple[Tensor, ...]:
-    rows, call = _numbers(known["rois"]), call_of(form, known)
+def _structure_and_slopes(form: Form, values: Sequence[Any]) -> tuple[Tensor, ...]:
+    refuse(form, values)  # which no kernel of the core does
+    known = form.known(values)
     assert form.operator is not None
+    rows, call = _rows(form.operator, known["rois"]), call_of(form, known)
     maps = geometry.maps_of(shapes_of(known), call.scales)
     dtype = np.float64 if known["dtype"] == torch.float64 else np.float32
     with np.errstate(all="ignore"):  # of padding rows, and of what is told by name
@@ -308,9 +346,12 @@ def _named(form: Form, slopes: Any) -> dict[str, Any]:
     return {arg.name: slope for arg, slope in zip(last, slopes, strict=True)}
 
 
-def _numbers(rois: Tensor) -> np.ndarray:
+def _rows(operator: Operator, rois: Tensor) -> np.ndarray:
     numbers = rois.detach() if rois.requires_grad else rois
-    return (numbers.float() if rois.dtype == torch.bfloat16 else numbers).numpy()
+    rows: np.ndarray = (numbers.float() if rois.dtype == torch.bfloat16 else numbers).numpy()
+    if rows.shape[1:] != (operator.rows.width,) or rows.dtype.kind not in "fiu":
+        raise ValueError(f"rois has shape {rows.shape} and dtype {rows.dtype}")
+    return rows
 
 
 def _bits(tensor: Tensor) -> np.ndarray:
