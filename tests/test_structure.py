@@ -50,7 +50,8 @@ OPERATOR_FILES = [name for name in MODULES if name.startswith("operators/")]
 
 # What each room may import of the package; rooms not named here are front ends, free to use all.
 ALLOWED = {
-    "__init__": {"operators", "threads"},
+    "__init__": {"importing", "operators", "threads"},
+    "importing": set(),
     "operators/__init__": {name.replace("/", ".") for name in OPERATOR_FILES},
     **{
         name: {"arrays", "checks", "descriptions", "doors", "geometry", "native"}
@@ -73,7 +74,7 @@ ALLOWED = {
     "twins": {"_core", "geometry"},
     "threads": {"_core"},
     "windows": {"geometry", "kernels"},
-    "doors/__init__": {"checks", "doors"},
+    "doors/__init__": {"checks", "doors", "importing"},
     **{door: {*COMMON, *files_of(door)} for door in DOORS},
     "doors/dlpack": {*COMMON, "doors.numpy"},
 }
@@ -93,7 +94,7 @@ DEVICES = [name for name in MODULES if name.startswith("devices/")]
 for _name in DEVICES:
     files = {name.replace("/", ".").removesuffix(".__init__") for name in DEVICES}
     ALLOWED[_name] = {"descriptions", "geometry", "geometry.align", "geometry.regions", *files}
-ALLOWED["devices/__init__"].add("kernels")
+ALLOWED["devices/__init__"] |= {"importing", "kernels"}
 for _name in ("doors/mxnet/__init__", "doors/mxnet/derivatives"):  # over NumPy's arrays too
     ALLOWED[_name].add("doors.numpy")
 

@@ -1,5 +1,8 @@
 """Region-of-interest pooling for every Python array library."""
 
+from typing import TYPE_CHECKING
+
+from roipool.importing import when_needed
 from roipool.operators import (
     assign_levels,
     check_rois,
@@ -30,6 +33,8 @@ from roipool.operators import (
 from roipool.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
+if not TYPE_CHECKING:  # to which every name would be known
+    __getattr__ = when_needed(__name__, "geometry", "native", "rois")
 __all__ = [
     "assign_levels",
     "check_rois",

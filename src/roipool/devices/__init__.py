@@ -15,7 +15,10 @@ from torch import Tensor
 from roipool.descriptions import Call, Operator
 from roipool.devices import text
 from roipool.geometry import Maps
+from roipool.importing import when_needed
 from roipool.kernels import Kernel
+
+__getattr__ = when_needed(__name__, "cuda", "geometry")
 
 
 def run(kernel: Kernel, inputs: Mapping[str, Any], results: Sequence[Any]) -> None:

@@ -4,6 +4,9 @@ from types import ModuleType
 from typing import Any
 
 from roipool import checks
+from roipool.importing import when_needed
+
+__getattr__ = when_needed(__name__, "numpy", "torch", "dask", "jax", "mxnet", "spox", "dlpack")
 
 
 def _numpy() -> ModuleType:
