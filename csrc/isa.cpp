@@ -1,6 +1,7 @@
 // Compiled once per instruction set (CMakeLists.txt): instantiates the kernels and lists them.
 #include "isa.h"
 
+#include "max_in_place.h"
 #include "pack.h"
 #include "reduce_max.h"
 #include "scatter_max.h"
@@ -20,7 +21,9 @@ MaxKernels max_kernels_between() {
           argmax ? 2 * kBlockBytes : kBlockBytes,
           pack<D, Key>,
           argmax ? widen_found<Key> : widen<Key>,
-          reduce<D, Key, Position>};
+          reduce<D, Key, Position>,
+          max_in_place<D>,
+          kLanes<typename D::Bits>};
 }
 
 template <class D>

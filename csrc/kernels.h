@@ -88,6 +88,23 @@ struct Widening {
   int64_t place, map_width;   // argmax of the first pixel; of two pixels below each other, apart
 };
 
+// A row of one region's bins, of some channels of a map as it lies in memory: one, or some that lie
+// side by side, a pixel behind the other.
+inline constexpr int kMostBeside = 16;
+struct RowOfBins {
+  const void *first, *end;  // the first pixel; memory may be read up to `end`
+  Strides strides;
+  int64_t map_width;
+  int channels;
+  const int32_t *y_bin, *x_bins;
+  int64_t count;
+  void* values;  // of the first channel and bin, as those of positions
+  Steps steps;
+  void* argmax;              // null when not asked for
+  int64_t position_channel;  // elements between two channels
+  bool wide;
+};
+
 struct MaxKernels {
   int lanes;         // channels per block
   int pixel_bytes;   // of a packed block
@@ -102,6 +119,10 @@ struct MaxKernels {
 
   // All bins of the listed regions, for one block whose first channel is `channel`.
   void (*reduce)(const Block&, const Regions&, const Result&, int64_t channel);
+
+  // The same without blocks, so many pixels at once.
+  void (*in_place)(const RowOfBins&);
+  int in_place_lanes;
 };
 
 // Gradients, positions, and the elements between two regions of each. `steps` is of the gradients;
@@ -113,17 +134,23 @@ struct Pooled {
   int64_t region, bins;
 };
 
+// Some pixels of a plane of so many.
+struct Pixels {
+  int64_t first, count, plane;
+};
+
 // Where the sums of some channels go: plane by plane, or pixel by pixel with channels last.
 struct GradData {
-  void* first;    // the first channel's first pixel
+  void* first;    // the first channel's first pixel of those
   int64_t pitch;  // with channels last, elements between two pixels; else 0
-  void* scratch;  // for as many planes of sums; null for planes of float32 and float64
+  void* scratch;  // for as many sums; null for whole planes of float32 and float64
 };
 
 // The transpose of the pooling: adds each output's gradient at its argmax, region by region in
-// the order listed, for `channels` consecutive channels. Half-precision types are summed in
-// float32 and rounded once. Returns false when an argmax lies outside the plane.
+// the order listed, for `channels` consecutive channels; those that stand on other pixels are left
+// out. Half-precision types are summed in float32 and rounded once. Returns false when an argmax
+// lies outside the plane.
 using ScatterMax = bool (*)(const Pooled&, const int64_t* list, int64_t count, int64_t channels,
-                            int64_t plane, const GradData&);
+                            const Pixels&, const GradData&);
 
 }  // namespace roipool

@@ -19,6 +19,11 @@ struct Map {
   const char* end;  // of its array's memory: up to here it may be read
   int64_t plane() const { return height * width; }
   bool channels_last() const { return strides.channel == 1 && plane() > 1; }
+  // Channels that can be walked through together: of pixels that follow each other all, else one.
+  int64_t beside(int64_t channels) const {
+    const bool dense = strides.channel == 1 && strides.column == channels;
+    return dense && channels <= kMostBeside ? channels : 1;
+  }
 };
 
 struct MapArray {

@@ -43,9 +43,11 @@ double room_of(const MaxForward& call) {
 
 std::vector<ImagePlan> plans_of(const MaxForward& call, const RegionsByImage& regions) {
   std::vector<ImagePlan> plans;
-  for (int64_t image = 0; image < call.data.images(); ++image)
+  for (int64_t image = 0; image < call.data.images(); ++image) {
+    const Map map = call.data.at(image);
     plans.push_back(plan_image(call.edges, regions.list(image), regions.count(image),
-                               call.data.at(image).channels_last()));
+                               map.channels_last(), map.beside(call.data.channels())));
+  }
   return plans;
 }
 
@@ -107,6 +109,32 @@ void pool_per_region(const Pooling& p) {
     block.negative_zero = p.builder.pack(task.image, channel, block.box, packed);
     p.reduce(block, task.region, 1, channel);
   });
+}
+
+// Nothing is packed: a task is a row of a region's bins, of one channel or of all that lie side by
+// side.
+void pool_in_place(const Pooling& p, const MaxKernels& kernels) {
+  const Edges& e = p.call.edges;
+  const int64_t channels = p.call.data.channels(), bytes = size_of(p.call.dtype);
+  for (int64_t image = 0; image < p.call.data.images(); ++image) {
+    const Map map = p.call.data.at(image);
+    const int64_t together = map.beside(channels);
+    const int64_t groups = channels / together * e.pooled_h;
+    parallel_for(p.choice.threads, p.regions.count(image) * groups, [&](int64_t task, int) {
+      const int64_t k = p.regions.list(image)[task / groups], y = task % e.pooled_h;
+      const int64_t channel = task % groups / e.pooled_h * together, bin = y * e.pooled_w;
+      const int64_t place = k * p.result.region;
+      const int64_t value = place + channel * p.result.steps.channel + bin * p.result.steps.bin;
+      const int64_t position = place + channel * e.bins() + bin;
+      kernels.in_place(
+          {map.start + channel * map.strides.channel * bytes, map.end, map.strides, map.width,
+           int(together), e.y_bins + (k * e.pooled_h + y) * 2, e.x_bins + k * e.pooled_w * 2,
+           e.pooled_w, static_cast<char*>(p.call.values) + value * bytes, p.result.steps,
+           p.call.argmax ? static_cast<char*>(p.call.argmax) + position * position_bytes(p.call)
+                         : nullptr,
+           e.bins(), p.call.wide});
+    });
+  }
 }
 
 // The blocks of channels that are packed whole, then reduced region by region.
@@ -188,8 +216,9 @@ void max_forward(const Isa& isa, const MaxForward& call) {
   RegionsByImage regions(call.edges.image, call.edges.count, call.data.images());
   const std::vector<ImagePlan> plans = plans_of(call, regions);
   const Demand demand{call.data.channels(), call.argmax != nullptr, call.threads, room_of(call)};
-  const Choice choice =
-      choose(max_kernels_by_width(isa, call.dtype, call.argmax, call.wide), demand, plans);
+  const std::vector<MaxKernels> widths =
+      max_kernels_by_width(isa, call.dtype, call.argmax, call.wide);
+  const Choice choice = choose(widths, demand, plans);
   const int64_t blocks = ceil_div(call.data.channels(), choice.kernels.lanes);
   for (int64_t image = 0; image < call.data.images(); ++image)
     if (plans[image].per_image &&
@@ -198,6 +227,7 @@ void max_forward(const Isa& isa, const MaxForward& call) {
   const WindowBuilder builder(call, choice.kernels);
   const Pooling pooling{call, regions, plans, choice, builder};
   fill_rows_that_are_no_regions(pooling);
+  if (choice.in_place) return pool_in_place(pooling, widths[0]);
   pool_per_region(pooling);
   // Where there is room each thread has blocks of its own; those that would leave threads idle are
   // shared among all.

@@ -19,8 +19,12 @@ struct ImagePlan {
   bool channels_last = false;
   Reads reads{};
   double other_work = 0;
+  int64_t alone = 0;                      // pixels of the largest region, if each is packed anew
+  int64_t beside = 1;                     // channels that are walked through together in place
+  double pixels = 0, rows = 0, bins = 0;  // that are walked through in place: rows of bins
 };
-ImagePlan plan_image(const Edges&, const int64_t* list, int64_t count, bool channels_last);
+ImagePlan plan_image(const Edges&, const int64_t* list, int64_t count, bool channels_last,
+                     int64_t beside);
 
 // Bit i of `kept`: whether windows of side 2^i are kept to reduce from (kernels.h).
 struct Levels {
@@ -49,6 +53,7 @@ struct Choice {
   int threads = 1;
   bool private_blocks = false;  // whether each thread builds blocks of its own, or all share each
   bool crowded = false;         // whether with more room it could have been another
+  bool in_place = false;        // whether nothing is packed at all
   double cost = 0;
 };
 

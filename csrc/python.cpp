@@ -207,9 +207,11 @@ nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> memory_py(std::size_t bytes) {
   return {memory->start, {bytes}, owner};
 }
 
-std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray y_bins, EdgeArray x_bins,
-                                                      int64_t channels, bool argmax, double room,
-                                                      const std::vector<int>& widths, int threads) {
+std::tuple<bool, std::vector<int>, int, bool, bool> plan_py(EdgeArray y_bins, EdgeArray x_bins,
+                                                            int64_t channels, bool argmax,
+                                                            double room,
+                                                            const std::vector<int>& widths,
+                                                            int threads) {
   if (x_bins.shape(0) != y_bins.shape(0) || y_bins.shape(2) != 2 || x_bins.shape(2) != 2 ||
       channels < 1 || threads < 1 || widths.empty())
     throw std::invalid_argument("expected bins (K, P, 2), channels, widths and threads");
@@ -222,13 +224,15 @@ std::tuple<bool, std::vector<int>, int, bool> plan_py(EdgeArray y_bins, EdgeArra
   std::iota(list.begin(), list.end(), 0);
   std::vector<MaxKernels> kernels;
   for (const int bytes : widths)
-    kernels.push_back({bytes / 4, bytes, argmax ? 2 * bytes : bytes, nullptr, nullptr, nullptr});
-  const ImagePlan plan = plan_image(edges, list.data(), edges.count, false);
+    kernels.push_back({bytes / 4, bytes, argmax ? 2 * bytes : bytes, nullptr, nullptr, nullptr,
+                       nullptr, bytes / 4});
+  const ImagePlan plan = plan_image(edges, list.data(), edges.count, false, 1);
   const Choice choice = choose(kernels, {channels, argmax, threads, room}, {plan});
   std::vector<int> sides;
   for (int level = 0; level < kLevels; ++level)
     if (choice.levels[0].kept >> level & 1) sides.push_back(1 << level);
-  return {plan.per_image, sides, choice.kernels.pixel_bytes, choice.private_blocks};
+  return {plan.per_image, sides, choice.kernels.pixel_bytes, choice.private_blocks,
+          choice.in_place};
 }
 
 // Of each kernel its inputs and results, as kernels.py has them: (name, axes, dtype, along).
@@ -305,7 +309,7 @@ NB_MODULE(_core, m) {
         "room"_a, "widths"_a, "threads"_a,
         "How regions of a float32 image would be pooled in so many bytes, by blocks whose pixels\n"
         "take one of the widths: whether packed together, the sides of the windows kept, the\n"
-        "width, and whether each thread packs blocks of its own.");
+        "width, whether each thread packs blocks of its own, and whether none are packed at all.");
   m.def("memory", &memory_py, "bytes"_a,
         "Bytes for a result, unset, aligned to cache lines; kept for the next when it is freed.");
   m.def("xla_handlers", &xla_handlers_py,

@@ -85,7 +85,7 @@ def planned(rois, height, width, argmax=False):
 
 def planned_in(room, rois, height, width, channels, argmax=False, threads=2):
     bins = max_bins(np.asarray(rois, np.float32), (1, 1, height, width), (3, 2), 1.0, np.float32)
-    return _core.plan(bins.y_bins, bins.x_bins, channels, argmax, room, WIDTHS, threads)
+    return _core.plan(bins.y_bins, bins.x_bins, channels, argmax, room, WIDTHS, threads)[:4]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -67,10 +67,10 @@ def plan(
     room: float,
     widths: list[int],
     threads: int,
-) -> tuple[bool, list[int], int, bool]:
+) -> tuple[bool, list[int], int, bool, bool]:
     """How regions of a float32 image would be pooled in so many bytes, by blocks whose pixels take
-    one of the widths: whether packed together, the sides of the windows kept, the width, and
-    whether each thread packs blocks of its own.
+    one of the widths: whether packed together, the sides of the windows kept, the width, whether
+    each thread packs blocks of its own, and whether none are packed at all.
     """
 
 def memory(bytes: int) -> NDArray[np.uint8]:

@@ -22,8 +22,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 POOL = f"""Pool regions of feature maps or images into one .npy array (K, C, h, w).
 
-A .npy file is read and the result written piece by piece: neither must fit in memory. The
-result appears under its name when it is whole; a run that fails or is stopped leaves nothing.
+A .npy file is read and the result written piece by piece: neither must fit in memory. A run takes
+about 400 MiB at most, beside pages of the files that the system takes back at need; more only of
+planes above 256 MiB whose dtype changes. The result appears under its name when it is whole; a run
+that fails or is stopped leaves nothing.
 
 ROIS, with corners in image pixels, which by roi_pool both belong to the region:
 

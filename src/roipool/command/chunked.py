@@ -18,7 +18,8 @@ from roipool.doors import numpy as door
 from roipool.rois import RowError
 
 RESULT_BYTES = 32 << 20  # of one call's result: also how long Ctrl-C may have to wait
-MAP_BYTES = 256 << 20  # of one call's features: the core may copy and pack them
+MAP_BYTES = 1 << 30  # of one call's features, or one channel's: the core may pack a quarter
+COPIED_BYTES = 256 << 20  # the same, if their dtype must be changed
 LANES = 64  # the most channels that the core packs side by side
 LISTED = 1 << 20  # edges of bins, or pixels that they weigh, of the rows in one call
 
@@ -131,12 +132,15 @@ def _pool_into(job: Job, targets: Sequence[np.ndarray]) -> Iterator[tuple[int, i
     maps, rows, planes = job.features.maps, job.regions.rows, job.planes
     plane = maps.shape[2] * maps.shape[3] * maps.itemsize
     bins = job.pooled_size[0] * job.pooled_size[1] * sum(t.itemsize for t in targets)
-    most = max(LANES, MAP_BYTES // max(plane, 1) // LANES * LANES)
+    copied = job.dtypes[0] != maps.dtype
+    room = COPIED_BYTES if copied else MAP_BYTES
+    most = max(room // max(plane, 1), planes)
+    most -= most % LANES if most > LANES else 0
     step = max(1, min(most // planes, RESULT_BYTES // bins, job.channels))
     count = min(max(1, RESULT_BYTES // (bins * step)), job.rows_at_once)
     operator, positions = job.chosen.operator, len(targets) > 1
     call = job.chosen.call(job.pooled_size, job.spatial_scale)
-    at_once = max(1, MAP_BYTES // max(plane * maps.shape[1], 1))
+    at_once = max(1, room // max(plane * maps.shape[1], 1))
     for images, listed in _by_images(rows, at_once, 1 + _down(operator.rows)):
         for channel in range(0, job.channels, step):
             read = slice(channel * planes, (channel + step) * planes)
