@@ -11,7 +11,11 @@
 namespace roipool {
 namespace {
 
-constexpr std::size_t kHugePage = 2 << 20;
+constexpr std::size_t kHugePage = 2 << 20, kPage = 4096, kLine = 64;
+
+// From so many bytes on memory is the system's own: what is freed of the C library's it may keep,
+// beside all that is kept here.
+constexpr std::size_t kMapped = 128 << 10;
 
 struct Kept {
   std::mutex mutex;
@@ -23,19 +27,40 @@ Kept& kept() {
   return *instance;
 }
 
+// Aligned to its unit; null where there is none.
+void* mapped(std::size_t size, std::size_t unit) {
+  const std::size_t more = unit > kPage ? unit : 0;
+  void* const all =
+      mmap(nullptr, size + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all == MAP_FAILED) return nullptr;
+  if (!more) return all;
+  char* const first = static_cast<char*>(all);
+  const std::size_t before = -std::uintptr_t(first) & (unit - 1);
+  if (before) munmap(first, before);
+  if (before < more) munmap(first + before + size, more - before);
+  return first + before;
+}
+
+// Of memory of so many bytes; what is rounded up to units has the same, or one that is mapped too.
+std::size_t unit_of(std::size_t bytes) {
+  return bytes >= 2 * kHugePage ? kHugePage : bytes > kMapped - kLine ? kPage : kLine;
+}
+
 Memory* allocate(std::size_t bytes, const char* purpose) {
-  if (bytes > PTRDIFF_MAX - kHugePage) throw OutOfMemory(purpose, double(bytes));
-  const std::size_t unit = bytes >= 2 * kHugePage ? kHugePage : 64;
-  const std::size_t size = (bytes + unit - 1) / unit * unit;
+  if (bytes > PTRDIFF_MAX - 2 * kHugePage) throw OutOfMemory(purpose, double(bytes));
+  const std::size_t unit = unit_of(bytes), size = (bytes + unit - 1) / unit * unit;
   auto memory = std::make_unique<Memory>(nullptr, size, nullptr);
-  memory->start = std::aligned_alloc(unit, size);
+  memory->start = unit == kLine ? std::aligned_alloc(unit, size) : mapped(size, unit);
   if (!memory->start) throw OutOfMemory(purpose, double(size));
   ask_for_huge_pages(memory->start, size);
   return memory.release();
 }
 
 void release(Memory* memory) {
-  std::free(memory->start);
+  if (unit_of(memory->size) == kLine)
+    std::free(memory->start);
+  else
+    munmap(memory->start, memory->size);
   delete memory;
 }
 
@@ -57,7 +82,8 @@ Memory* take_memory(std::size_t bytes, const char* purpose) {
   if (std::unique_lock lock(store.mutex, std::try_to_lock); lock.owns_lock()) {
     for (Memory** at = &store.newest; *at; at = &(*at)->older) {
       Memory* const memory = *at;
-      if (memory->size < bytes || memory->size - bytes > std::max(bytes / 4, kHugePage)) continue;
+      if (memory->size < bytes || memory->size - bytes > std::max(bytes / 4, unit_of(bytes)))
+        continue;
       *at = memory->older;
       return memory;
     }

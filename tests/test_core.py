@@ -467,6 +467,39 @@ def test_no_more_than_a_limit_is_kept_and_the_system_may_take_it():
     assert before - (resident() - lazily_freed()) >= 240 << 20
 
 
+KEPT = """if True:
+    import sys, numpy as np
+    from process_memory import resident
+    from roipool import _core
+
+    rng, held, before = np.random.default_rng(0), [], resident()
+    for _ in range(1500):
+        held.append(_core.memory(int(np.exp(rng.uniform(np.log(1e4), np.log(25e6))))))
+        held[-1].fill(1)
+        if len(held) > int(sys.argv[1]):
+            held.pop(rng.integers(len(held)))
+    del held
+    print((resident() - before) >> 20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident on Linux alone")
+@pytest.mark.parametrize("held", [2, 60])
+def test_no_more_is_kept_of_any_sizes(held):
+    """Nor in what the C library keeps of what it was given back."""
+    command = [sys.executable, "-c", KEPT, str(held)]
+    assert int(subprocess.check_output(command, cwd=Path(__file__).parent)) < 256 + 16
+
+
+@pytest.mark.parametrize("size", [2**17 + by for by in range(-130, 130)])
+def test_memory_of_sizes_where_its_kind_changes(size):
+    for _ in range(3):
+        memory = _core.memory(size)
+        assert memory.size == size
+        assert memory.ctypes.data % 64 == 0
+        memory.fill(1)
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=NAMES[:4])
 def test_backward_is_the_same_on_every_run(dtype):
     data, rois = call("together", dtype)
