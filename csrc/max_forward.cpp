@@ -41,12 +41,15 @@ double room_of(const MaxForward& call) {
   return std::max(bytes / 4, double(kLeastBatch));
 }
 
+// Of images that have regions.
 std::vector<ImagePlan> plans_of(const MaxForward& call, const RegionsByImage& regions) {
   std::vector<ImagePlan> plans;
   for (int64_t image = 0; image < call.data.images(); ++image) {
+    if (regions.count(image) == 0) continue;
     const Map map = call.data.at(image);
     plans.push_back(plan_image(call.edges, regions.list(image), regions.count(image),
                                map.channels_last(), map.beside(call.data.channels())));
+    plans.back().image = image;
   }
   return plans;
 }
@@ -87,11 +90,11 @@ void pool_per_region(const Pooling& p) {
   };
   std::vector<Task> tasks;
   int64_t bytes = 0;
-  for (int64_t image = 0; image < p.call.data.images(); ++image) {
-    if (p.plans[image].per_image) continue;
-    for (int64_t i = 0; i < p.regions.count(image); ++i) {
-      const int64_t* region = p.regions.list(image) + i;
-      tasks.push_back({image, region, covered(p.call.edges, *region)});
+  for (const ImagePlan& plan : p.plans) {
+    if (plan.per_image) continue;
+    for (int64_t i = 0; i < p.regions.count(plan.image); ++i) {
+      const int64_t* region = p.regions.list(plan.image) + i;
+      tasks.push_back({plan.image, region, covered(p.call.edges, *region)});
       bytes = std::max(bytes, p.builder.map_bytes(tasks.back().box));
     }
   }
@@ -116,36 +119,36 @@ void pool_per_region(const Pooling& p) {
 void pool_in_place(const Pooling& p, const MaxKernels& kernels) {
   const Edges& e = p.call.edges;
   const int64_t channels = p.call.data.channels(), bytes = size_of(p.call.dtype);
-  for (int64_t image = 0; image < p.call.data.images(); ++image) {
-    const Map map = p.call.data.at(image);
+  const int64_t each = channels * e.pooled_h;
+  parallel_for(p.choice.threads, e.count * each, [&](int64_t task, int) {
+    const int64_t k = task / each, channel = task % each / e.pooled_h, y = task % e.pooled_h;
+    if (e.image[k] < 0) return;
+    const Map map = p.call.data.at(e.image[k]);
     const int64_t together = map.beside(channels);
-    const int64_t groups = channels / together * e.pooled_h;
-    parallel_for(p.choice.threads, p.regions.count(image) * groups, [&](int64_t task, int) {
-      const int64_t k = p.regions.list(image)[task / groups], y = task % e.pooled_h;
-      const int64_t channel = task % groups / e.pooled_h * together, bin = y * e.pooled_w;
-      const int64_t place = k * p.result.region;
-      const int64_t value = place + channel * p.result.steps.channel + bin * p.result.steps.bin;
-      const int64_t position = place + channel * e.bins() + bin;
-      kernels.in_place(
-          {map.start + channel * map.strides.channel * bytes, map.end, map.strides, map.width,
-           int(together), e.y_bins + (k * e.pooled_h + y) * 2, e.x_bins + k * e.pooled_w * 2,
-           e.pooled_w, static_cast<char*>(p.call.values) + value * bytes, p.result.steps,
-           p.call.argmax ? static_cast<char*>(p.call.argmax) + position * position_bytes(p.call)
-                         : nullptr,
-           e.bins(), p.call.wide});
-    });
-  }
+    if (channel % together) return;
+    const int64_t place = k * p.result.region, bin = y * e.pooled_w;
+    const int64_t value = place + channel * p.result.steps.channel + bin * p.result.steps.bin;
+    const int64_t position = place + channel * e.bins() + bin;
+    kernels.in_place(
+        {map.start + channel * map.strides.channel * bytes, map.end, map.strides, map.width,
+         int(together), e.y_bins + (k * e.pooled_h + y) * 2, e.x_bins + k * e.pooled_w * 2,
+         e.pooled_w, static_cast<char*>(p.call.values) + value * bytes, p.result.steps,
+         p.call.argmax ? static_cast<char*>(p.call.argmax) + position * position_bytes(p.call)
+                       : nullptr,
+         e.bins(), p.call.wide});
+  });
 }
 
 // The blocks of channels that are packed whole, then reduced region by region.
 std::vector<Unit> units_of(const Pooling& p) {
   std::vector<Unit> units;
-  for (int64_t image = 0; image < p.call.data.images(); ++image) {
-    const ImagePlan& plan = p.plans[image];
-    const int64_t width = p.call.data.at(image).width;
+  for (std::size_t i = 0; i < p.plans.size(); ++i) {
+    const ImagePlan& plan = p.plans[i];
+    const int64_t width = p.call.data.at(plan.image).width;
     for (int64_t c = 0; plan.per_image && c < p.call.data.channels(); c += p.choice.kernels.lanes)
-      units.emplace_back(image, c, Block{plan.box, width, {}, p.builder.channels_from(c), false},
-                         p.choice.levels[image].kept);
+      units.emplace_back(plan.image, c,
+                         Block{plan.box, width, {}, p.builder.channels_from(c), false},
+                         p.choice.levels[i].kept);
   }
   return units;
 }
@@ -220,10 +223,12 @@ void max_forward(const Isa& isa, const MaxForward& call) {
       max_kernels_by_width(isa, call.dtype, call.argmax, call.wide);
   const Choice choice = choose(widths, demand, plans);
   const int64_t blocks = ceil_div(call.data.channels(), choice.kernels.lanes);
-  for (int64_t image = 0; image < call.data.images(); ++image)
-    if (plans[image].per_image &&
-        choice.levels[image].work * double(blocks) > kSortWork * double(regions.count(image)))
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const int64_t image = plans[i].image;
+    if (plans[i].per_image &&
+        choice.levels[i].work * double(blocks) > kSortWork * double(regions.count(image)))
       regions.sort_by_place(image, call.edges);
+  }
   const WindowBuilder builder(call, choice.kernels);
   const Pooling pooling{call, regions, plans, choice, builder};
   fill_rows_that_are_no_regions(pooling);

@@ -42,17 +42,29 @@ double vector_cost(int bytes, bool waits) {
 // 2000 pixels.
 constexpr double kRowCost = 1.5, kFoldCost = 25, kFindCost = 3.2;
 
+// Pixels of an axis in bins, and how many of those have some.
+struct Sides {
+  int64_t pixels = 0, bins = 0;
+  Sides(const int32_t* bins_of, int64_t count) {
+    for (int64_t p = 0; p < count; ++p) {
+      const int32_t side = std::max(0, bins_of[2 * p + 1] - bins_of[2 * p]);
+      pixels += side, bins += side > 0;
+    }
+  }
+};
+
 void add_reads(ImagePlan& plan, const Edges& edges, int64_t region) {
   const int32_t* y_bins = edges.y_bins + region * edges.pooled_h * 2;
   const int32_t* x_bins = edges.x_bins + region * edges.pooled_w * 2;
+  const Sides down(y_bins, edges.pooled_h), across(x_bins, edges.pooled_w);
+  plan.pixels += double(down.pixels) * double(across.pixels);
+  plan.rows += double(down.pixels) * double(across.bins);
   for (int64_t y = 0; y < edges.pooled_h; ++y) {
     const int64_t height = y_bins[2 * y + 1] - y_bins[2 * y];
     for (int64_t x = 0; x < edges.pooled_w; ++x) {
       const int64_t width = x_bins[2 * x + 1] - x_bins[2 * x];
       const int64_t least = std::min(height, width);
       if (least <= 0) continue;
-      plan.pixels += double(height) * double(width);
-      plan.rows += double(height);
       const int fitting = std::min(int(std::bit_width(uint64_t(least))), kLevels) - 1;
       for (int level = 0; level <= fitting; ++level) {
         const int64_t more = (int64_t(1) << level) - 1;

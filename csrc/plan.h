@@ -14,6 +14,7 @@ using Reads = std::array<std::array<double, kLevels>, kLevels>;
 
 // How one image's regions are pooled. Work is for each block of channels, in reads of a vector.
 struct ImagePlan {
+  int64_t image = 0;
   Box box;                // all that its bins cover
   bool per_image = true;  // packed once for all its regions, or anew for each
   bool channels_last = false;

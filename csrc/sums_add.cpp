@@ -31,6 +31,7 @@ bool add_sums(const SumCall& call) {
   const int64_t most_bytes = std::min(kStripBytes, call.room() / call.threads);
   const int64_t most_pixels = std::max<int64_t>(1, most_bytes / kernels.pixel_bytes);
   std::vector<Strip> strips;
+  strips.reserve(std::size_t(call.maps.images()));
   int64_t pixels = 0;
   double area = 0;
   for (int64_t image = 0; image < call.maps.images(); ++image) {

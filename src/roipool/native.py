@@ -158,13 +158,18 @@ def run_for(
     if not operator.position_sensitive:
         return run(kernel, dtype, inputs, results, threads)
     known = dict(inputs)
-    if "data" in known:
-        known["data"] = planes.views_of(known["data"], pooled_size)
+    maps = results[0] if kernel.results[0].axes == "NCHW" else known["data"]
+    total = sum(map(len, maps))
+    images, known["image"] = _images_used(known["image"], prod(pooled_size), total)
     if "pooled" in known:
         known["pooled"] = np.ascontiguousarray(planes.of_pooled(known["pooled"]))
+    views = planes.views_of(maps, pooled_size, images)
     if kernel.results[0].axes == "NCHW":
-        filled = [planes.views_of(results[0], pooled_size)]
-        return run(kernel, dtype, known, filled, threads)
+        if len(images) < total:
+            for array in maps:
+                array.fill(0)
+        return run(kernel, dtype, known, [views], threads)
+    known["data"] = views
     if kernel.results[0].axes != "KChw":
         return run(kernel, dtype, known, results, threads)
     regions, channels = results[0].shape[:2]
@@ -173,6 +178,16 @@ def run_for(
     inside = run(kernel, dtype, known, [values], threads)
     results[0][...] = planes.pooled_of(values, pooled_size)
     return inside
+
+
+def _images_used(plane: np.ndarray, bins: int, images: int) -> tuple[Sequence[int], np.ndarray]:
+    """Images that have regions, in order, and each bin's plane among those of these alone."""
+    image = plane[::bins] // bins  # of no region it is negative
+    used = np.unique(image[image >= 0])
+    if len(used) == images:
+        return range(images), plane
+    moved = np.where(image < 0, 0, np.searchsorted(used, image) - image) * bins
+    return used.tolist(), (plane + np.repeat(moved, bins)).astype(np.int32)
 
 
 def run(

@@ -23,19 +23,25 @@ def of_maps(maps: Sequence[Any], pooled_size: Sequence[int]) -> list[Any]:
     return found
 
 
-def views_of(maps: Sequence[np.ndarray], pooled_size: Sequence[int]) -> list[np.ndarray]:
-    """The same in place, an array (h·w, C, H, W) for each image, or one of no images."""
-    bins = prod(pooled_size)
-    found = []
+def views_of(
+    maps: Sequence[np.ndarray], pooled_size: Sequence[int], images: Sequence[int]
+) -> list[np.ndarray]:
+    """The same in place, of some images in order: an array (h·w, C, H, W) for each, or one of none.
+
+    Images count through all arrays.
+    """
+    bins, found, first = prod(pooled_size), [], 0
+    at = iter([*images, -1])
+    image = next(at)
     for array in maps:
-        images, channels, height, width = array.shape
-        if images == 0:
-            found.append(array.reshape(0, channels // bins, height, width))
-        for image in array:
-            split = image.reshape(channels // bins, bins, height, width)
-            assert np.may_share_memory(split, image) or not image.size
+        _, channels, height, width = array.shape
+        while first <= image < first + len(array):
+            split = array[image - first].reshape(channels // bins, bins, height, width)
+            assert np.may_share_memory(split, array) or not split.size
             found.append(split.swapaxes(0, 1))
-    return found or of_maps(maps, pooled_size)  # of no image at all
+            image = next(at)
+        first += len(array)
+    return found or of_maps([array[:0] for array in maps], pooled_size)
 
 
 def maps_of(planes: Sequence[Any], shapes: Sequence[Sequence[int]], bins: int) -> list[Any]:
