@@ -125,3 +125,51 @@ def test_positions_outside_the_map_are_refused(position):
 def test_what_a_padding_row_holds_is_not_looked_at():
     lazy = roipool.roi_pool_backward(GRAD + 1, ARGMAX + 99, [[-1, 0, 0, 1, 1]], DATA.shape)
     assert_same_bits(lazy.compute(), np.zeros(DATA.shape, np.float32))
+
+
+def lying(array, location, change):
+    """The same array, of which one chunk is not what it says."""
+
+    def block(chunk, block_info=None):
+        there = block_info and tuple(block_info[0]["chunk-location"]) == location
+        return change(chunk) if there else chunk
+
+    return array.map_blocks(block, dtype=array.dtype, meta=array._meta)
+
+
+CHANGES = {
+    "smaller": lambda chunk: chunk[..., :-1],
+    "larger": lambda chunk: np.concatenate([chunk, chunk], -1),
+    "fewer": lambda chunk: chunk[:0],
+    "more": lambda chunk: np.concatenate([chunk, chunk]),
+    "flat": lambda chunk: chunk.reshape(-1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_chunks_that_are_not_what_their_array_says(change):
+    def refused(lazy, argument, location):
+        name = f"chunk ({location}) of {argument} has shape"
+        with pytest.raises(ValueError, match="^" + re.escape(name)):
+            lazy.compute(scheduler="sync")
+
+    data = da.random.random((2, 3, 8, 8), chunks=(1, 3, 4, 8)).astype(np.float32)
+    rois = da.from_array(np.array(BOX * 3, np.float32), chunks=(2, 5))
+    grad = da.ones((3, 3, 2, 2), dtype=np.float32, chunks=(2, 3, 2, 2))
+    argmax = da.zeros((3, 3, 2, 2), dtype=np.int32, chunks=(2, 3, 2, 2))
+    maps, rows = lying(data, (0, 0, 0, 0), change), lying(rois, (1, 0), change)
+    shape = data.shape
+    for pool in (roipool.roi_pool, roipool.roi_align, roipool.roi_align_rotated):
+        turned = pool is roipool.roi_align_rotated
+        given = BOX if not turned else [[*BOX[0], 0.0]]
+        refused(pool(maps, np.array(given, np.float32), 2), "data", "0, 0, 0, 0")
+    refused(roipool.roi_pool(data, rows, 2), "rois", "1, 0")
+    refused(roipool.roi_pool(data.rechunk(8), rows, 2, return_argmax=True)[1], "rois", "1, 0")
+    wrong = lying(grad, (1, 0, 0, 0), change)
+    refused(roipool.roi_pool_backward(wrong, argmax, rois, shape), "grad", "1, 0, 0, 0")
+    refused(roipool.roi_align_backward(wrong, rois, shape), "grad", "1, 0, 0, 0")
+    refused(roipool.roi_align_backward(grad, rows, shape), "rois", "1, 0")
+    refused(roipool.roi_align_backward_rois(wrong, data, rois), "grad", "1, 0, 0, 0")
+    refused(roipool.roi_align_backward_rois(grad, maps, rois), "data", "0, 0, 0, 0")
+    found = lying(argmax, (1, 0, 0, 0), change)
+    refused(roipool.roi_pool_backward(grad, found, rois, shape), "argmax", "1, 0, 0, 0")

@@ -217,6 +217,9 @@ def _as_chunks(name: str, value: Any) -> da.Array:
             f"{name} has chunks of unknown size, shape {value.shape}; call "
             f"{name}.compute_chunk_sizes() first"
         )
+    # Dask believes what an array says of its chunks, and so do all tasks behind this one.
+    told = {"dtype": value.dtype, "meta": meta, "argument": name}
+    value = value.map_blocks(tasks.as_declared, **told)
     return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
 
 

@@ -20,6 +20,19 @@ from roipool.geometry import Maps
 ROWS = 2**9
 
 
+def as_declared(chunk: Any, argument: str, block_info: Any = None) -> Any:
+    """The chunk, if it has the shape that its array says."""
+    told = block_info[0]
+    shape = tuple(end - begin for begin, end in told["array-location"])
+    if np.shape(chunk) != shape:
+        place = ", ".join(map(str, told["chunk-location"]))
+        raise ValueError(
+            f"chunk ({place}) of {argument} has shape {np.shape(chunk)}, but its array says "
+            f"{shape}; tell Dask the true sizes, as with map_blocks(..., chunks=...)"
+        )
+    return chunk
+
+
 class Source(NamedTuple):
     """What regions are turned into a structure by; `moving`: and how that moves with them."""
 
