@@ -77,7 +77,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _say(line: str, status: int) -> int:
-    print("roipool:", " ".join(line.split()), file=sys.stderr)
+    from roipool.command.words import plain
+
+    print("roipool:", plain(line), file=sys.stderr)
     return status
 
 

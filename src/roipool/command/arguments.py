@@ -17,6 +17,7 @@ from roipool.command.operators import (
     scales,
     with_options,
 )
+from roipool.command.words import plain
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -168,7 +169,7 @@ def pool(
     job = chunked.Job(features, regions, pooled_size, scale, chosen)
     with progress.bar(len(regions.rows)) as advance:
         chunked.pool_to_file(job, targets, advance)
-    print(chunked.summary(job, targets))
+    print(plain(chunked.summary(job, targets)))
 
 
 @app.command(short_help="Show what becomes of one region, as text or picture.", help=EXPLAIN)
@@ -217,7 +218,7 @@ def explain(
         from roipool.command.picture import save_picture
 
         save_picture(first, out, [data], others)
-        print(f"wrote {out}")
+        print(plain(f"wrote {out}"))
         return
     from rich.console import Console
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from roipool.command.features import Features, InputError
 from roipool.command.operators import Chosen, flag, joined
-from roipool.command.outputs import size_in_words, whole_files
+from roipool.command.outputs import resolved, size_in_words, whole_files
 from roipool.command.regions import Regions, columns_of
 from roipool.descriptions import OPERATORS, Operator, Rows
 from roipool.doors import numpy as door
@@ -197,7 +197,7 @@ def check_room(job: Job, paths: Sequence[Path]) -> None:
     values = int(np.prod(job.shape, dtype=object))
     needed = sum(values * dtype.itemsize for _, dtype in zip(paths, job.dtypes, strict=False))
     for path in paths:
-        folder = path.resolve().parent
+        folder = resolved(path).parent
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected the name of a .npy file to write")
         if path.suffix.lower() != ".npy":

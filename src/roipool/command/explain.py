@@ -16,6 +16,7 @@ from roipool.command.explanations import EXPLAINED
 from roipool.command.features import Features, InputError
 from roipool.command.operators import DEFAULT, Chosen, choose, joined
 from roipool.command.regions import Regions, columns_of
+from roipool.command.words import plain
 from roipool.doors import numpy as door
 
 PHOTO_CHANNELS = ("red", "green", "blue")
@@ -91,7 +92,7 @@ def _map_of(
         "plane": features.maps[image, first],
         "planes": planes,
         "photo": features.maps[image].transpose(1, 2, 0) if photos else None,
-        "source": f"{features.name_of(image)}, {which}",
+        "source": plain(f"{features.name_of(image)}, {which}"),
     }
 
 

@@ -9,8 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from roipool.command.words import some
+
 ARRAYS = (".npy", ".npz")
 FORMATS = ("JPEG", "PNG")  # of others some would have a program run
+UNREADABLE = (  # what NumPy, zipfile and zlib raise for a file that is none of theirs
+    *(ValueError, EOFError, KeyError, OverflowError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class InputError(Exception):
@@ -81,10 +87,11 @@ def load_array(path: Path, key: str) -> np.ndarray:
         if path.suffix.lower() == ".npz":
             array = _from_archive(path, key)
         else:
-            array = np.lib.format.open_memmap(path, mode="r")
+            with np.errstate(over="ignore"):  # sizes that no array has
+                array = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise InputError(_why_unreadable(path, str(error))) from None
     if array.dtype.kind == "V":
         raise InputError(
@@ -100,16 +107,26 @@ def _from_archive(path: Path, key: str) -> np.ndarray:
             raise InputError(f"{path} is no .npz archive; if it is a single array, name it .npy")
         names = list(archive.files)
         if key not in names and len(names) != 1:
-            held = ", ".join(names) or "none"
+            held = ", ".join(some(len(names), names.__getitem__)) or "none"
             raise InputError(
                 f"{path} holds {len(names)} arrays ({held}); expected one, or one named {key!r}"
             )
-        array: np.ndarray = archive[key if key in names else names[0]]
+        array = archive[key if key in names else names[0]]
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{path} holds {names[0]!r}, which is no array; {_expected(path)}")
         return array
 
 
+def _expected(path: Path) -> str:
+    return f"expected an array written by numpy.{'savez' if path.suffix == '.npz' else 'save'}"
+
+
 def _why_unreadable(path: Path, reason: str) -> str:
-    expected = f"expected an array written by numpy.{'savez' if path.suffix == '.npz' else 'save'}"
+    expected = _expected(path)
+    if "encrypted" in reason:
+        return f"{path} is encrypted; decrypt it first"
+    if "compression" in reason:
+        return f"{path} is compressed in a way that Python does not know; {expected}"
     if "object" in reason.lower():
         return f"{path} holds Python objects, which are never unpickled; {expected} from numbers"
     if "mmap length" in reason:

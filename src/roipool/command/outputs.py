@@ -23,12 +23,20 @@ except ImportError:  # Windows
     fcntl = None
 
 
+def resolved(path: Path) -> Path:
+    """Where a file to write is, links followed."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise InputError(f"{path} is a link that leads back to itself; name a file") from None
+
+
 def refuse_overwriting(paths: Sequence[Path], inputs: Sequence[Path]) -> None:
     """Raise if a file to write is one to read, or written twice."""
     for i, path in enumerate(paths):
         if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
             raise InputError(f"{path} is an input too, and would be overwritten; write elsewhere")
-        if path.resolve() in [other.resolve() for other in paths[:i]]:
+        if resolved(path) in [resolved(other) for other in paths[:i]]:
             raise InputError(f"{path} is to hold both values and positions; name two files")
 
 
@@ -69,7 +77,7 @@ class _Part(NamedTuple):
 
 @contextlib.contextmanager
 def _part(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[_Part]:
-    final = path.resolve()
+    final = resolved(path)
     if final.exists() and not final.is_file():
         raise InputError(f"{path} is there and no regular file; name a file, or a new one")
     _clear_left(final)

@@ -15,7 +15,7 @@ from roipool.command.explanation import Explanation
 from roipool.command.explanations.weighed import Weighed
 from roipool.command.explanations.winners import Winners
 from roipool.command.features import InputError, needs
-from roipool.command.outputs import refuse_overwriting
+from roipool.command.outputs import refuse_overwriting, resolved
 from roipool.command.palette import FAINT, INK, bin_colour
 from roipool.command.picture_map import draw_ends, draw_legend, draw_map, draw_pooled
 from roipool.command.picture_weights import LABELS as OF_WEIGHTS
@@ -50,7 +50,7 @@ def save_picture(
 ) -> None:
     """Draw and write the picture, others beside it; the name's ending chooses the format."""
     refuse_overwriting([path], inputs)
-    if not path.resolve().parent.is_dir():
+    if not resolved(path).parent.is_dir():
         raise InputError(f"there is no folder {path.parent} to write {path.name} in; make it")
     if path.is_dir() or path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"{path} is no name for a picture; expected .png, .svg or .pdf")
@@ -138,7 +138,7 @@ def _say(
     weight: str = "normal",
 ) -> None:  # fmt: skip
     y = inches / figure.get_size_inches()[1]
-    figure.text(x, y, text, size=size, color=colour, weight=weight)
+    figure.text(x, y, text, size=size, color=colour, weight=weight, parse_math=False)
 
 
 def _draw_region(figure: Figure, box: Box, found: Explanation, columns: Span, rows: Span) -> None:
@@ -162,7 +162,8 @@ def _draw_region(figure: Figure, box: Box, found: Explanation, columns: Span, ro
         draw_region(axes, part, columns, rows)
         axes.set(xticks=[], yticks=[])
         said = part.source if across <= 5 else part.source.split()[-1]
-        axes.set_title(said, size=8, color=bin_colour(i, j, (down, across)), pad=2)
+        ink = bin_colour(i, j, (down, across))
+        axes.set_title(said, size=8, color=ink, pad=2, parse_math=False)
         if (i, j) == (down - 1, 0):
             draw_legend(axes, found, MARKS)
 

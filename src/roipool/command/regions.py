@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -12,6 +13,7 @@ from roipool.command.features import ARRAYS, Features, InputError, load_array, r
 from roipool.descriptions import CORNERS, Rows
 
 INDEX = "batch_index"
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.I)
 
 
 class Regions(NamedTuple):
@@ -111,10 +113,10 @@ def _columns(
 def _number(cells: Sequence[str], column: int | None, name: str, where: str) -> float:
     if column is None:
         return 0.0
-    try:
-        return float(cells[column])
-    except ValueError:
-        raise InputError(f"{where}, column {name}: {cells[column]!r} is no number") from None
+    cell = cells[column].strip()
+    if not NUMBER.fullmatch(cell):  # float would take 1_0 too
+        raise InputError(f"{where}, column {name}: {cell[:60]!r} is no number")
+    return float(cell)
 
 
 def _from_coco(path: Path, text: TextIO, features: Features) -> Regions:
@@ -124,6 +126,8 @@ def _from_coco(path: Path, text: TextIO, features: Features) -> Regions:
         raise InputError(
             f"{path}, line {error.lineno}, column {error.colno} is no JSON: {error.msg}"
         ) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(f"{path} is no COCO file: {str(error).partition(':')[0]}") from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply for a COCO file") from None
     images = content.get("images") if isinstance(content, dict) else None
@@ -186,7 +190,9 @@ def _corners(annotation: Any, where: str) -> tuple[float, float, float, float]:
     """COCO's x, y, width, height as corners that both belong to the region."""
     bbox = annotation.get("bbox")
     try:
-        x, y, width, height = (float(value) for value in bbox)
+        if not isinstance(bbox, list) or any(type(value) not in (int, float) for value in bbox):
+            raise TypeError
+        x, y, width, height = map(float, bbox)
     except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"{where} has bbox {bbox!r:.60}; expected four numbers [x, y, width, height]"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 MOST_SAID = 6  # samples, pixels or products in a line
+MOST_LETTERS = 600  # of a line that tells what came
 
 
 def whole(value: int) -> str:
@@ -22,6 +23,14 @@ def some(count: int, say: Callable[[int], str]) -> list[str]:
     if count <= MOST_SAID:
         return [say(k) for k in range(count)]
     return [*(say(k) for k in range(MOST_SAID - 2)), "…", say(count - 1)]
+
+
+def plain(line: str) -> str:
+    """One line without what would move or colour a terminal; a long one without its middle."""
+    line = " ".join(line.split())
+    seen = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    half = MOST_LETTERS // 2
+    return seen if len(seen) <= MOST_LETTERS else f"{seen[:half]} … {seen[-half:]}"
 
 
 def plural(count: int, what: str) -> str:
