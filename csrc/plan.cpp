@@ -42,6 +42,10 @@ double vector_cost(int bytes, bool waits) {
 // 2000 pixels.
 constexpr double kRowCost = 1.5, kFoldCost = 25, kFindCost = 3.2;
 
+// More would take hours: of maps that no memory is behind, since one pixel stands for many. Packed
+// they are too large for any.
+constexpr double kMostWalked = double(int64_t(1) << 40);
+
 // Pixels of an axis in bins, and how many of those have some.
 struct Sides {
   int64_t pixels = 0, bins = 0;
@@ -215,7 +219,8 @@ Choice choose(const std::vector<MaxKernels>& widths, const Demand& demand,
   for (const ImagePlan& plan : plans) alone = std::max(alone, plan.alone);
   const double packed = double(alone) * best.kernels.pixel_bytes * best.threads;
   const double cost = cost_in_place(widths[0], demand, plans);
-  best.in_place = cost < best.cost || std::max(packed, double(best.most)) > demand.room;
+  const bool fits = std::max(packed, double(best.most)) <= demand.room;
+  best.in_place = (cost < best.cost || !fits) && cost < kMostWalked;
   if (best.in_place)
     best.threads = int(std::min(double(demand.threads), 1 + cost / kWorkPerThread));
   return best;

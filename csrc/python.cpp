@@ -1,5 +1,4 @@
 // The Python module: unpacks arrays, releases the GIL, calls.
-#include <cxxabi.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
@@ -172,7 +171,7 @@ class WithoutGil {
 #ifdef __GLIBCXX__
     try {
       PyEval_RestoreThread(state_);
-    } catch (abi::__forced_unwind&) {
+    } catch (...) {  // the unwinding, which is no object of C++
       for (;;) pause();
     }
 #else
@@ -272,6 +271,10 @@ nb::dict xla_handlers_py() {
 NB_MODULE(_core, m) {
   using namespace roipool;
   m.doc() = "The native core: kernels over integer rectangles.";
+  if (PyInterpreterState_Get() != PyInterpreterState_Main())
+    throw nb::import_error(
+        "roipool runs in the main interpreter alone, as NumPy does; in a sub-interpreter it would "
+        "wait for ever: use processes or threads");
   // The standard library's own says neither for what nor how much.
   nb::register_exception_translator([](const std::exception_ptr& error, void*) {
     try {

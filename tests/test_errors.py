@@ -66,6 +66,12 @@ ARGUMENTS = [
     ({"rois": [[[0, 1, 2, 3], [0]], []]}, ValueError, r"rois\[0\] is ragged"),
     ({"pooled_size": 0}, ValueError, "pooled_size is 0; each side must be at least 1"),
     ({"pooled_size": (3, -1)}, ValueError, r"pooled_size is \(3, -1\); each side must be at least"),
+    (
+        {"pooled_size": (1, 2**31)},
+        ValueError,
+        r"pooled_size is .*; each side must be below 2\*\*31",
+    ),
+    ({"pooled_size": 2**200}, ValueError, r"pooled_size is .*; each side must be below 2\*\*31"),
     ({"pooled_size": (3,)}, TypeError, r"pooled_size is \(3,\); expected two whole numbers"),
     ({"pooled_size": (1, 2, 3)}, TypeError, r"pooled_size is \(1, 2, 3\); expected two whole"),
     ({"pooled_size": 2.5}, TypeError, "pooled_size is 2.5; expected two whole numbers"),
@@ -148,3 +154,17 @@ def test_a_map_too_large_to_pack(side):
 def test_a_result_too_large_to_hold():
     with pytest.raises(MemoryError):
         roipool.roi_pool(DATA, BOX * 2, 2**24)  # more than any address
+
+
+@pytest.mark.parametrize("regions", [0, 1])
+def test_results_that_no_machine_has_room_for(regions):
+    """Before anything is written, by the shape and what it would take."""
+    grad, rois = np.ones((regions, 1, 1, 1), np.float32), np.zeros((regions, 5), np.float32)
+    shape = (1, 1, 2**31 - 1, 2**31 - 1)
+    message = r"^no memory for a result of shape \(1, 1, 2147483647, 2147483647\) and dtype float32"
+    with pytest.raises(MemoryError, match=message):
+        roipool.roi_align_backward(grad, rois, shape)
+    with pytest.raises(MemoryError, match="16,777,216 TiB were asked for"):
+        roipool.roi_pool_backward(grad, grad.astype(np.int32), rois, shape)
+    with pytest.raises(MemoryError, match="no memory for a result of shape"):
+        roipool.roi_pool(np.ones((1, 1, 2, 2), np.float32), rois, 2**31 - 1)

@@ -42,6 +42,8 @@ def pooled_size(value: Any) -> tuple[int, int]:
         ) from None
     if height < 1 or width < 1:
         raise ValueError(f"pooled_size is {value!r}; each side must be at least 1")
+    if height >= 2**31 or width >= 2**31:
+        raise ValueError(f"pooled_size is {value!r}; each side must be below 2**31")
     return height, width
 
 

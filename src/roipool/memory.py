@@ -8,12 +8,19 @@ import numpy as np
 from roipool import _core
 
 KEPT_FROM = 2**17  # bytes
+MOST = 2**47  # bytes: what processors address
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     """As numpy.empty, but that a large result's memory is kept for the next when it is freed."""
-    size = math.prod(shape) * dtype.itemsize
-    if not KEPT_FROM <= size < 2**47:
+    sides = math.prod(side for side in shape if side) * dtype.itemsize  # NumPy bounds those too
+    if sides >= MOST:
+        raise MemoryError(
+            f"no memory for a result of shape {shape} and dtype {dtype}: {sides / 2**40:,.0f} TiB "
+            "were asked for; a smaller shape needs less"
+        )
+    size = 0 if 0 in shape else sides
+    if size < KEPT_FROM:
         return np.empty(shape, dtype)
     return _core.memory(size).view(dtype).reshape(shape)
 

@@ -154,7 +154,7 @@ def refuse_batch_indices(
     raise RowIndexError(
         row,
         0,
-        f"has batch index {int(index[k])}, but data holds {held}; "
+        f"has batch index {index[k]:.0f}, but data holds {held}; "
         "use a negative index for a padding row",
         kind,
     )
