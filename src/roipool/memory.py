@@ -13,14 +13,16 @@ MOST = 2**47  # bytes: what processors address
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     """As numpy.empty, but that a large result's memory is kept for the next when it is freed."""
-    sides = math.prod(side for side in shape if side) * dtype.itemsize  # NumPy bounds those too
+    size = math.prod(shape) * dtype.itemsize
+    if 0 < size < KEPT_FROM:
+        return np.empty(shape, dtype)
+    sides = size or math.prod(filter(None, shape)) * dtype.itemsize  # NumPy bounds those too
     if sides >= MOST:
         raise MemoryError(
             f"no memory for a result of shape {shape} and dtype {dtype}: {sides / 2**40:,.0f} TiB "
             "were asked for; a smaller shape needs less"
         )
-    size = 0 if 0 in shape else sides
-    if size < KEPT_FROM:
+    if size == 0:
         return np.empty(shape, dtype)
     return _core.memory(size).view(dtype).reshape(shape)
 
