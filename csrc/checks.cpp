@@ -224,13 +224,8 @@ class ArrayChecks {
 // What regions count along: images, rows and columns of their map, and lists.
 class RegionChecks {
  public:
-  RegionChecks(const Kernel& kernel, const Call& call) : kernel_(kernel) {
-    for (const bool given : {true, false}) {
-      const Args& args = given ? kernel.inputs : kernel.results;
-      for (std::size_t i = 0; i < args.size(); ++i)
-        if (args[i].is_maps()) maps_ = given ? call.inputs[i] : call.results[i];
-    }
-    for (const Array& array : maps_) images_ += array.shape[0];
+  RegionChecks(const Kernel& kernel, const Call& call)
+      : kernel_(kernel), maps_(maps_of(maps_in(kernel, call), call.dtype)) {
     for (std::size_t i = 0; i < kernel.inputs.size(); ++i) {
       const Arg& arg = kernel.inputs[i];
       if (arg.along == 'N') {
@@ -252,28 +247,21 @@ class RegionChecks {
   bool fits(int64_t k) const {
     const int32_t image = image_[k];
     if (image < 0) return true;  // no region
-    if (image >= images_) return false;
-    for (int i = 0; i < ranges_count_; ++i)
-      if (!lie_within(ranges_[i], k, length(ranges_[i], image))) return false;
-    return true;
+    return image < maps_.images() && !outside(k);
   }
 
   [[noreturn]] void refuse(int64_t k) const {
     const std::string kernel(kernel_.name), region = std::to_string(k);
     const int32_t image = image_[k];
-    if (image >= images_)
+    if (image >= maps_.images())
       throw std::invalid_argument(kernel + ": image[" + region + "] is " + std::to_string(image) +
-                                  "; expected a number below " + std::to_string(images_) +
+                                  "; expected a number below " + std::to_string(maps_.images()) +
                                   ", that of the images");
-    for (int i = 0; i < ranges_count_; ++i) {
-      const Ranges& ranges = ranges_[i];
-      const int64_t most = length(ranges, image);
-      if (!lie_within(ranges, k, most))
-        throw std::invalid_argument(kernel + ": " + std::string(ranges.arg->name) + "[" + region +
-                                    "] lies outside its " + ranges.arg->along +
-                                    " axis; expected bins from 0 to " + std::to_string(most));
-    }
-    std::abort();  // it was said not to fit
+    const Ranges& ranges = *outside(k);
+    const int64_t most = length(ranges, maps_.array_of(image));
+    throw std::invalid_argument(kernel + ": " + std::string(ranges.arg->name) + "[" + region +
+                                "] lies outside its " + ranges.arg->along +
+                                " axis; expected bins from 0 to " + std::to_string(most));
   }
 
  private:
@@ -284,6 +272,12 @@ class RegionChecks {
     int64_t length;  // of the list they count along; −1 where it is the map's
   };
 
+  static const Operand& maps_in(const Kernel& kernel, const Call& call) {
+    std::size_t i = 0;
+    while (i < kernel.inputs.size() && !kernel.inputs[i].is_maps()) ++i;
+    return i < kernel.inputs.size() ? call.inputs[i] : call.results[0];
+  }
+
   static int64_t length_along(char axis, const Kernel& kernel, const Call& call) {
     if (axis == 'H' || axis == 'W') return -1;
     for (std::size_t i = 0; i < kernel.inputs.size(); ++i)
@@ -291,11 +285,17 @@ class RegionChecks {
     std::abort();  // a list without its pixels
   }
 
-  int64_t length(const Ranges& ranges, int32_t image) const {
+  static int64_t length(const Ranges& ranges, const MapArray& maps) {
     if (ranges.length >= 0) return ranges.length;
-    const Array* array = maps_.data();
-    for (int64_t end = array->shape[0]; image >= end; end += array->shape[0]) ++array;
-    return array->shape[ranges.arg->along == 'H' ? 2 : 3];
+    return ranges.arg->along == 'H' ? maps.height : maps.width;
+  }
+
+  // The first of a region's ranges that do not lie within what they count along, or null.
+  const Ranges* outside(int64_t k) const {
+    const MapArray& maps = maps_.array_of(image_[k]);
+    for (int i = 0; i < ranges_count_; ++i)
+      if (!lie_within(ranges_[i], k, length(ranges_[i], maps))) return &ranges_[i];
+    return nullptr;
   }
 
   // Where a bin ends no later than it begins, it is empty.
@@ -310,8 +310,8 @@ class RegionChecks {
   }
 
   const Kernel& kernel_;
-  Operand maps_;
-  int64_t images_ = 0, count_ = 0;
+  const Maps maps_;
+  int64_t count_ = 0;
   const int32_t* image_ = nullptr;
   std::array<Ranges, 2> ranges_{};
   int ranges_count_ = 0;

@@ -8,6 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 from roipool.command.features import InputError, needs
+from roipool.command.words import plain
 
 INTERRUPTED, BAD_INPUT, FAILED = 130, 2, 1
 
@@ -77,8 +78,6 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _say(line: str, status: int) -> int:
-    from roipool.command.words import plain
-
     print("roipool:", plain(line), file=sys.stderr)
     return status
 

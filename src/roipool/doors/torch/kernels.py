@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from roipool import _core, checks, descriptions, geometry, memory, native
-from roipool.checks import DTYPES
 from roipool.descriptions import OPERATORS, Call, Operator
-from roipool.doors.torch.arguments import refuse
+from roipool.doors.torch.arguments import DTYPES, refuse
 from roipool.doors.torch.forms import FEATURES, ROIS, Form
 from roipool.doors.torch.namespace import Namespace
 
-NAMES = {getattr(torch, name): name for name in (*DTYPES, "int64")}
+NAMES = {**DTYPES, torch.int64: "int64"}
 STORED = {  # NumPy has no bfloat16
     dtype: np.dtype(np.int16 if dtype.itemsize == 2 else name) for dtype, name in NAMES.items()
 }
