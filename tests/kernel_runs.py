@@ -40,7 +40,7 @@ def digests(case_of, shapes, kernels):
 
 def printed_by(isa, file):
     """What a file of tests prints where it is run with that instruction set."""
-    return json.loads(_output([file], {"ROIPOOL_ISA": isa}))
+    return json.loads(output_of([file], {"ROIPOOL_ISA": isa}))
 
 
 MEMORY = """if True:
@@ -69,13 +69,14 @@ MEMORY = """if True:
 def memory_taken(module, kernel):
     """By a call of a test module's large case, in sizes of its maps and pooled values."""
     # Memory that was freed goes back to the system, else it would be taken unseen.
-    return float(_output(["-c", MEMORY, module, kernel], {"MALLOC_MMAP_THRESHOLD_": "65536"}))
+    return float(output_of(["-c", MEMORY, module, kernel], {"MALLOC_MMAP_THRESHOLD_": "65536"}))
 
 
-def _output(arguments, environment):
+def output_of(arguments, environment=None):
+    """What Python prints that is given these, in the folder of the tests."""
     done = subprocess.run(
         [sys.executable, *arguments],
-        env=os.environ | environment,
+        env=os.environ | (environment or {}),
         check=True,
         capture_output=True,
         text=True,

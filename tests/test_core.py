@@ -25,6 +25,7 @@ from cases import (
     odd_maps,
     random_boxes,
 )
+from kernel_runs import output_of
 from process_memory import lazily_freed, resident
 from roipool import _core, reference
 from roipool.memory import bits
@@ -487,8 +488,7 @@ KEPT = """if True:
 @pytest.mark.parametrize("held", [2, 60])
 def test_no_more_is_kept_of_any_sizes(held):
     """Nor in what the C library keeps of what it was given back."""
-    command = [sys.executable, "-c", KEPT, str(held)]
-    assert int(subprocess.check_output(command, cwd=Path(__file__).parent)) < 256 + 16
+    assert int(output_of(["-c", KEPT, str(held)])) < 256 + 16
 
 
 @pytest.mark.parametrize("size", [2**17 + by for by in range(-130, 130)])

@@ -1,15 +1,14 @@
 """Large bins of few channels: maps are walked through as they lie, and nothing is packed."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import roipool
 from cases import DTYPES, NAMES, assert_same_bits, layouts, max_bins, normal_maps, odd_maps
+from kernel_runs import output_of
 from roipool import _core, reference
 from roipool.memory import bits
 
@@ -115,8 +114,6 @@ MEMORY = """if True:
 def test_little_memory(channels, dtype, count, last):
     """A quarter of the map at most, forward and backward, where a packed block takes up to 32."""
     call = json.dumps([channels, dtype, count, last])
-    folder = Path(__file__).parent
-    told = subprocess.check_output([sys.executable, "-c", MEMORY, call], cwd=folder, text=True)
-    share, right = json.loads(told)
+    share, right = json.loads(output_of(["-c", MEMORY, call]))
     assert right
     assert share < 0.25 + 0.1  # and what threads take

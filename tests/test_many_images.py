@@ -1,15 +1,14 @@
 """Images without regions cost next to nothing, and are no other's."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cases import assert_same_bits
 from family import FAMILY
+from kernel_runs import output_of
 
 IMAGES = 300_000
 MEMORY = """if True:
@@ -47,8 +46,7 @@ MEMORY = """if True:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is resident on Linux alone")
 def test_memory():
     """Of each a few numbers; plans and views, which took 360 to 560 bytes, if it has regions."""
-    command = [sys.executable, "-c", MEMORY, str(IMAGES)]
-    told = json.loads(subprocess.check_output(command, cwd=Path(__file__).parent, text=True))
+    told = json.loads(output_of(["-c", MEMORY, str(IMAGES)]))
     assert all(extra < 128 for extra in told.values()), told
 
 
