@@ -8,7 +8,7 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo gallery example example-jax example-dask test test-doors test-gpu \
+.PHONY: demo gallery example example-jax example-dask test stress test-doors test-gpu \
   test-gpu-memcheck test-peers peers lint format bench bench-check clean
 
 demo: $(VENV)/demo
@@ -32,6 +32,13 @@ example-dask: $(VENV)/examples
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Threads, forks, ends of processes and Dask's workers for longer: make stress T=600
+T ?= 60
+stress: export ROIPOOL_STRESS_SECONDS := $(T)
+stress: $(VENV)/dev
+	$(BIN)/python -m pytest -rP tests/test_concurrency.py tests/test_shutdown.py \
+	  tests/test_mutated_inputs.py tests/test_dask_failures.py
 
 # Libraries too large for every run of the tests, in an environment of their own.
 DOORS := .cache/doors

@@ -261,7 +261,8 @@ class RegionChecks {
     const int64_t most = length(ranges, maps_.array_of(image));
     throw std::invalid_argument(kernel + ": " + std::string(ranges.arg->name) + "[" + region +
                                 "] lies outside its " + ranges.arg->along +
-                                " axis; expected bins from 0 to " + std::to_string(most));
+                                " axis or ends before it begins; expected bins from 0 to " +
+                                std::to_string(most));
   }
 
  private:
@@ -298,13 +299,12 @@ class RegionChecks {
     return nullptr;
   }
 
-  // Where a bin ends no later than it begins, it is empty.
   static bool lie_within(const Ranges& ranges, int64_t k, int64_t most) {
     const int32_t* const bins = ranges.bins + k * ranges.count * 2;
     bool within = true;
     for (int64_t p = 0; p < ranges.count; ++p) {
       const int32_t begin = bins[2 * p], end = bins[2 * p + 1];
-      within &= (begin >= end) | ((begin >= 0) & (end <= most));
+      within &= (begin >= 0) & (begin <= end) & (end <= most);
     }
     return within;
   }

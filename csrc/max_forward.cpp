@@ -163,7 +163,9 @@ void pool_private(const Pooling& p, std::span<Unit> units) {
     Unit& unit = units[index];
     p.builder.lay_out(unit, workspace.at(worker * each));
     p.builder.build(unit, workspace.at(worker * each + kept));
-    p.reduce(unit.block, p.regions.list(unit.image), p.regions.count(unit.image), unit.channel);
+    in_runs(p.regions.count(unit.image), [&](int64_t first, int64_t count) {
+      p.reduce(unit.block, p.regions.list(unit.image) + first, count, unit.channel);
+    });
     unit.map.reset();
   });
 }

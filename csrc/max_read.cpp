@@ -37,7 +37,7 @@ bool read(const Reads& reads) {
             plane[one_row ? at * map.strides.column
                           : at / map.width * map.strides.row + at % map.width * map.strides.column];
       else
-        inside &= at < 0;
+        inside &= at == -1;
       pooled[b * reads.steps.bin] = value;
     }
   }

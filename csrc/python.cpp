@@ -7,8 +7,10 @@
 #include <nanobind/stl/vector.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "call.h"
@@ -111,6 +113,55 @@ bool bins_py(nb::handle rois, nb::handle maps, bool in_double, nb::handle bins) 
       {f.rois, in_double, map_sizes(maps), pooled_h, pooled_w, f.parts[0], f.parts[1], f.parts[2]});
 }
 
+// Without the GIL while it lives, but for what is done `with_gil`, and for signals: what a handler
+// of one raises, Ctrl-C's say, ends the call. Python runs handlers in its main thread alone.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()), asked_([this] { look_for_signals(); }) {}
+  ~WithoutGil() { back(); }
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+  template <class Body>
+  auto with_gil(const Body& body) {
+    back();
+    struct Release {
+      ~Release() { PyEval_SaveThread(); }
+    } release;
+    return body();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void look_for_signals() {
+    const auto now = Clock::now();
+    if (now < next_) return;
+    next_ = now + std::chrono::milliseconds(50);
+    with_gil([] {
+      if (PyErr_CheckSignals()) throw nb::python_error();
+    });
+  }
+
+  // A thread that comes back while the interpreter ends is unwound by Python 3.11 to 3.13, through
+  // a destructor that may not throw: it waits for the end instead, as later versions have it.
+  void back() {
+#ifdef __GLIBCXX__
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {  // the unwinding, which is no object of C++
+      for (;;) pause();
+    }
+#else
+    PyEval_RestoreThread(state_);
+#endif
+  }
+
+  PyThreadState* state_;
+  Clock::time_point next_ = Clock::now() + std::chrono::milliseconds(50);
+  const AskedBetweenTasks asked_;
+};
+
 // Lists, whose lengths none knows before, come as bytes.
 nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
                     const std::pair<int64_t, int64_t>& pooled_size,
@@ -134,14 +185,17 @@ nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
     f.expect(2, {regions, singly ? 1 : pooled_w, 2});
   }
   nb::list lists;
+  std::optional<WithoutGil> release;
   const auto memory = [&](int64_t bytes) {
-    const auto memory = nb::steal<nb::object>(PyBytes_FromStringAndSize(nullptr, bytes));
-    if (!memory) {
-      PyErr_Clear();
-      throw OutOfMemory("the pixels of regions", double(bytes));
-    }
-    lists.append(memory);
-    return static_cast<void*>(PyBytes_AS_STRING(memory.ptr()));
+    return release->with_gil([&] {
+      const auto memory = nb::steal<nb::object>(PyBytes_FromStringAndSize(nullptr, bytes));
+      if (!memory) {
+        PyErr_Clear();
+        throw OutOfMemory("the pixels of regions", double(bytes));
+      }
+      lists.append(memory);
+      return static_cast<void*>(PyBytes_AS_STRING(memory.ptr()));
+    });
   };
   Listing call{f.rois,
                map_sizes(maps),
@@ -157,33 +211,11 @@ nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
                memory,
                threads_or_default(threads)};
   std::copy(f.parts.begin() + 1, f.parts.end(), call.ranges);
+  release.emplace();
   const bool all_regions = entry.run(call);
+  release.reset();
   return nb::make_tuple(all_regions, lists);
 }
-
-// Without the GIL while it lives. A thread that comes back while the interpreter ends is unwound by
-// Python 3.11 to 3.13, through a destructor that may not throw: it waits for the end instead, as
-// later versions have it.
-class WithoutGil {
- public:
-  WithoutGil() : state_(PyEval_SaveThread()) {}
-  ~WithoutGil() {
-#ifdef __GLIBCXX__
-    try {
-      PyEval_RestoreThread(state_);
-    } catch (...) {  // the unwinding, which is no object of C++
-      for (;;) pause();
-    }
-#else
-    PyEval_RestoreThread(state_);
-#endif
-  }
-  WithoutGil(const WithoutGil&) = delete;
-  WithoutGil& operator=(const WithoutGil&) = delete;
-
- private:
-  PyThreadState* state_;
-};
 
 bool run_py(const char* kernel, const char* dtype, nb::handle inputs, nb::handle results,
             int threads) {

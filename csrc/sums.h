@@ -15,6 +15,9 @@ struct SumRegions {
   const int64_t* list;
   int64_t count;
   const Box* reach;  // of each of the K: a box that holds all its pixels, empty if it has none
+  SumRegions part(int64_t first, int64_t size) const {
+    return {structure, list + first, size, reach};
+  }
 };
 
 // Pixels of a packed box, between two rows and in all: a column and a row of padding, which only

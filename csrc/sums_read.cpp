@@ -50,16 +50,20 @@ bool read_sums(const SumCall& call) {
       for (int64_t block = first; block < last; ++block)
         pack_block(call, kernels, piece.image, piece.box, block * kernels.lanes,
                    static_cast<char*>(packed) + (block - first) * bytes(piece.box));
-      kernels.read({packed, piece.box, channels(first, last)}, regions,
-                   call.pooled_from(first * kernels.lanes), lists);
+      in_runs(regions.count, [&](int64_t begin, int64_t count) {
+        kernels.read({packed, piece.box, channels(first, last)}, regions.part(begin, count),
+                     call.pooled_from(first * kernels.lanes), lists);
+      });
       return;
     }
     const Map map = call.maps.at(piece.image);
     for (int64_t block = first; block < last; ++block) {
       const int64_t channel = block * kernels.lanes;
       const char* const start = map.start + channel * map.strides.channel * size_of(call.dtype);
-      kernels.read_map({start, map.height, map.width, map.strides}, channels(block, block + 1),
-                       regions, call.pooled_from(channel), lists);
+      in_runs(regions.count, [&](int64_t begin, int64_t count) {
+        kernels.read_map({start, map.height, map.width, map.strides}, channels(block, block + 1),
+                         regions.part(begin, count), call.pooled_from(channel), lists);
+      });
     }
   });
   return true;

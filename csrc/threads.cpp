@@ -23,6 +23,12 @@ namespace {
 
 using Task = std::function<void(int64_t, int)>;
 
+// What a caller asks, and what a worker looks at.
+thread_local const std::function<void()>* t_ask = nullptr;
+thread_local const std::atomic<bool>* t_failed = nullptr;
+
+struct Ended {};  // of a worker, because another thread's task has thrown
+
 int initial_threads() {
   if (const char* text = std::getenv("ROIPOOL_NUM_THREADS"); text && *text) {
     int count = 0;
@@ -66,6 +72,7 @@ class Pool {
       std::lock_guard lock(mutex_);
       task_ = &task;
       error_ = nullptr;
+      failed_ = false;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
       wanted_ = threads - 1;
@@ -108,6 +115,7 @@ class Pool {
 
   void serve(int worker) {
     prepare_for_errors();
+    t_failed = &failed_;
     uint64_t seen = 0;
     for (;;) {
       spin([&] { return round_ != seen; });
@@ -141,10 +149,12 @@ class Pool {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
       if (index >= count_) return;
       try {
+        end_if_told();
         (*task_)(index, worker);
       } catch (...) {
         std::lock_guard lock(mutex_);
         if (!error_) error_ = std::current_exception();
+        failed_ = true;
         next_.store(count_, std::memory_order_relaxed);
       }
     }
@@ -159,6 +169,7 @@ class Pool {
   std::atomic_flag busy_;
   const Task* task_ = nullptr;
   std::exception_ptr error_;
+  std::atomic<bool> failed_{false};
   std::atomic<int64_t> next_{0};
   int64_t count_ = 0;
   int wanted_ = 0;
@@ -206,13 +217,27 @@ void prepare_for_errors() {
   [[maybe_unused]] const volatile int asked = std::uncaught_exceptions();
 }
 
+void end_if_told() {
+  if (t_ask) (*t_ask)();
+  if (t_failed && *t_failed) throw Ended();
+}
+
+AskedBetweenTasks::AskedBetweenTasks(std::function<void()> ask) : ask_(std::move(ask)) {
+  t_ask = &ask_;
+}
+
+AskedBetweenTasks::~AskedBetweenTasks() { t_ask = nullptr; }
+
 void parallel_for(int threads, int64_t count, const Task& task) {
   threads = int(std::min<int64_t>(threads, count));
   if (threads > 1) {
     Pool& shared = pool();
     if (const Pool::Turn turn(shared); turn) return shared.run(threads, count, task);
   }
-  for (int64_t index = 0; index < count; ++index) task(index, 0);
+  for (int64_t index = 0; index < count; ++index) {
+    end_if_told();
+    task(index, 0);
+  }
 }
 
 }  // namespace roipool

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from cases import (
 )
 from kernel_runs import output_of
 from process_memory import lazily_freed, resident
-from roipool import _core, reference
+from roipool import _core, geometry, native, reference
+from roipool.descriptions import OPERATORS
 from roipool.memory import bits
 
 # Height and width of the map, number of regions, and how the plan must pool them: whether packed
@@ -419,15 +421,29 @@ def test_a_child_of_fork(threads):
     assert child.exitcode == 0
 
 
-def test_the_gil_is_released(threads):
-    threads(1)
+def long_pooling():
     data = np.zeros((1, 64, 400, 400), np.float32)
     rois = np.tile(np.array([[0, 0, 0, 399, 399]], np.float32), (300, 1))
+    return partial(roipool.roi_pool, data, rois, 40, return_argmax=True)
+
+
+def long_listing():
+    rois = np.tile(np.array([[0, 200, 200, 300, 300, 0.3]], np.float32), (100, 1))
+    maps = geometry.maps_of([(1, 1, 400, 400)], ((1.0, 1.0),))
+    operator = OPERATORS["roi_align_rotated"]
+    options = {"sampling_ratio": 0, "aligned": True, "clockwise": False}
+    call = operator.call(7, 1.0, None, **options)
+    return partial(native.structure, operator, rois, maps, "float32", call)
+
+
+@pytest.mark.parametrize("call", [long_pooling(), long_listing()], ids=["pooling", "listing"])
+def test_the_gil_is_released(threads, call):
+    threads(1)
     calls = 0
     done = threading.Event()
 
     def pool():
-        roipool.roi_pool(data, rois, 40, return_argmax=True)
+        call()
         done.set()
 
     worker = threading.Thread(target=pool)

@@ -35,7 +35,8 @@ class Arg(NamedTuple):
         dtype: That of the features ("data"), that of their sums ("sum": float64 for float64, else
             float32), "int32", or what holds a position in a plane ("position").
         along: The axis that its whole numbers count along, if any: they grow where calls are joined
-            along it. Two of them are where a bin begins and ends; an image below 0 is none.
+            along it. Two of them are where a bin begins and, no earlier, ends; an image below 0 is
+            none.
     """
 
     name: str
