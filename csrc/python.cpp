@@ -164,14 +164,18 @@ class WithoutGil {
 
 // Lists, whose lengths none knows before, come as bytes.
 nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
-                    const std::pair<int64_t, int64_t>& pooled_size,
-                    const std::vector<int64_t>& options, bool in_double, bool sums_in_double,
-                    bool slopes, bool each, nb::handle ranges, int threads) {
+                    const std::pair<int64_t, int64_t>& pooled_size, nb::handle options,
+                    bool in_double, bool sums_in_double, bool slopes, bool each, nb::handle ranges,
+                    int threads) {
   const ConventionEntry& entry = convention_named(convention);
   const auto [pooled_h, pooled_w] = pooled_size;
   if (pooled_h < 1 || pooled_w < 1)
     throw std::invalid_argument("pooled_size: expected sides of at least 1");
-  if (options.size() != entry.options)
+  // Not by the binding, which ends the process where there is no memory for them.
+  std::vector<int64_t> numbers;
+  for (PyObject* option : several(options, "options"))
+    numbers.push_back(nb::cast<int64_t>(nb::handle(option)));
+  if (numbers.size() != entry.options)
     throw std::invalid_argument("options: expected " + std::to_string(entry.options));
   several(ranges, "ranges", entry.points ? 2 : 3);
   const Filled f(rois.ptr(), ranges, entry.columns);
@@ -201,7 +205,7 @@ nb::tuple listed_py(const char* convention, nb::handle rois, nb::handle maps,
                map_sizes(maps),
                pooled_h,
                pooled_w,
-               options,
+               numbers,
                in_double,
                sums_in_double,
                slopes,
