@@ -8,8 +8,8 @@ NATIVE := pyproject.toml CMakeLists.txt $(wildcard csrc/*)
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export SKIMAGE_DATADIR := $(CURDIR)/.cache/scikit-image
 
-.PHONY: demo gallery example example-jax example-dask test stress test-doors test-gpu \
-  test-gpu-memcheck test-peers peers lint format bench bench-check clean
+.PHONY: demo gallery example example-jax example-dask test stress sanitize fuzz test-doors test-gpu \
+  test-gpu-memcheck test-peers odd-inputs peers lint format bench bench-check clean
 
 demo: $(VENV)/demo
 	$(BIN)/roipool demo --output build/demo
@@ -34,11 +34,20 @@ test: lint
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Threads, forks, ends of processes and Dask's workers for longer: make stress T=600
-T ?= 60
-stress: export ROIPOOL_STRESS_SECONDS := $(T)
+stress: export ROIPOOL_STRESS_SECONDS := $(or $(T),60)
 stress: $(VENV)/dev
 	$(BIN)/python -m pytest -rP tests/test_concurrency.py tests/test_shutdown.py \
 	  tests/test_mutated_inputs.py tests/test_dask_failures.py
+
+# The tests that face the core, with the sanitizers of addresses and undefined behaviour, and of
+# threads: on Linux, by GCC, which takes ten minutes for each to build.
+sanitize: | $(BIN)/python
+	$(BIN)/python tests/sanitized.py address
+	$(BIN)/python tests/sanitized.py thread
+
+# Calls that libFuzzer makes up, on the first of these cores: make fuzz T=60 ARGS=--keep
+fuzz: | $(BIN)/python
+	$(BIN)/python tests/generated/fuzz.py $(or $(T),600) $(ARGS)
 
 # Libraries too large for every run of the tests, in an environment of their own.
 DOORS := .cache/doors
@@ -61,6 +70,11 @@ peers: $(VENV)/dev
 
 test-peers: peers
 	$(BIN)/python -m pytest -rP tests/test_peers.py tests/test_peers_family.py tests/test_peers_compat.py
+
+# 45 odd inputs to every operator, door and peer, each in a process of its own: docs/odd-inputs.md,
+# in ten minutes. One library alone: make odd-inputs ARGS="--only torchvision --json-to found.json"
+odd-inputs: peers
+	PYTHONPATH=tests:. $(BIN)/python -m odd_inputs $(ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check
