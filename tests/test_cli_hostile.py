@@ -2,14 +2,20 @@
 
 import io
 import os
+import struct
+import subprocess
+import sys
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import roipool
 from command_line import files, folder, photos, roipool_command  # noqa: F401
+from process_memory import resident
 from roipool.command.words import MOST_LETTERS, plain
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -155,3 +161,68 @@ def test_plain():
     long = plain("x" * 10_000 + "end")
     assert len(long) == MOST_LETTERS + 3
     assert long.endswith("end")
+
+
+def chunk(kind, content):
+    named = kind + content
+    return struct.pack(">I", len(content)) + named + struct.pack(">I", zlib.crc32(named))
+
+
+def test_files_that_unfold(capsys):
+    """A picture of 400 million pixels in 50 KB, and a thousand million rows in none."""
+    side = 20_000
+    lines = zlib.compress(bytes((1 + side // 8) * side), 9)
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+    Path("bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    message = "bomb.png cannot be read as an image: Image size (400000000 pixels)"
+    refused(capsys, message, "pool", "bomb.png", "rows.npy", "-o", "o.npy")
+    npy("many.npy", (10**9, 5))
+    os.truncate("many.npy", Path("many.npy").stat().st_size + 20 * 10**9)
+    began = resident()
+    refused(capsys, "o.npy needs", "pool", "maps.npy", "many.npy", "-o", "o.npy")
+    assert resident() - began < 100 << 20
+
+
+def test_names_that_look_like_options(capsys):
+    np.save("-x.npy", np.load("maps.npy"))
+    refused(capsys, "No such option: -x", "pool", "-x.npy", "rows.npy", "-o", "o.npy")
+    for name in ("./-x.npy", ["--", "-x.npy"]):
+        given = [name] if isinstance(name, str) else name
+        status = roipool_command(capsys, "pool", "-o", "o.npy", *given, "rows.npy")[0]
+        assert status == 0
+
+
+def test_wrong_endings(capsys):
+    Path("maps.txt").write_bytes(Path("maps.npy").read_bytes())
+    message = "maps.txt is neither an array nor an image; expected .npy, .npz, .jpg or .png"
+    refused(capsys, message, "pool", "maps.txt", "rows.npy", "-o", "o.npy")
+    Path("maps.png").write_bytes(Path("maps.npy").read_bytes())
+    message = message.replace(".txt", ".png")
+    refused(capsys, message, "pool", "maps.png", "rows.npy", "-o", "o.npy")
+
+
+def test_bytes_that_are_no_text(capsys):
+    Path("nul.csv").write_bytes(b"batch_index,x1,y1,x2,y2\n0,1,1,\x009,9\n")
+    message = r"nul.csv, line 2, column x2: '\x009' is no number"
+    refused(capsys, message, "pool", "maps.npy", "nul.csv", "-o", "o.npy")
+
+
+def test_runs_onto_one_target():
+    """At once: the result is that of one of them, whole."""
+    rows = np.tile(np.load("rows.npy"), (2000, 1))
+    results = []
+    for i, own in enumerate((rows, rows[::-1])):
+        np.save(f"rows{i}.npy", own)
+        results.append(roipool.roi_pool(np.load("maps.npy"), own, 7, 1 / 16))
+    code = "from roipool.command import main; main()"
+    command = [sys.executable, "-c", code, "pool", "maps.npy"]
+    for _ in range(3):
+        runs = [
+            subprocess.Popen([*command, f"rows{i}.npy", "-o", "o.npy"], stdout=subprocess.DEVNULL)
+            for i in range(2)
+        ]
+        assert [run.wait(60) for run in runs] == [0, 0]
+        found = np.load("o.npy")
+        assert any(np.array_equal(found, result) for result in results)
+        assert files() == ["maps.npy", "o.npy", "rows.npy", "rows0.npy", "rows1.npy"]

@@ -44,7 +44,7 @@ def read_regions(path: Path, features: Features, of: Rows = CORNERS) -> Regions:
     columns = columns_of(of)
     refuse_missing(path)
     if kind in ARRAYS:
-        rows = np.array(load_array(path, of.name))
+        rows = np.asarray(load_array(path, of.name))
         if rows.ndim != 2 or rows.shape[1] != of.width:
             raise InputError(
                 f"{path} has shape {rows.shape}; expected (K, {of.width}): rows of "
