@@ -8,6 +8,7 @@ in .cache/sanitize, which takes GCC or Clang, Linux, and about ten minutes to bu
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ OPTIONS = {
     "UBSAN_OPTIONS": "print_stacktrace=1",
     "TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT / 'tests' / 'thread_sanitizer.txt'}",
 }
+REPORTS = ROOT / ".cache" / "sanitize" / "reports"  # processes of tests are silent
 # What calls kernels without a framework: those have threads and memory of their own.
 TESTS = [
     *("seam", "core", "maps", "taps", "samples", "samples_paths", "points", "twins", "in_place"),
@@ -122,7 +124,16 @@ def main(kind: str, *tests: str) -> int:
     every = [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
     how = ["-q", "-p", "no:cacheprovider", "-k", LEFT_OUT[kind], "-n", "2", "--dist", "loadfile"]
     command = [python_with(kind), "-m", "pytest", *how, *(tests or every)]
-    return subprocess.call(command, env=environment(kind), cwd=ROOT)
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir()
+    env = environment(kind)
+    env |= {name: f"{env[name]}:log_path={REPORTS}/{name[:4]}" for name in OPTIONS}
+    status = subprocess.call(command, env=env, cwd=ROOT)
+    reports = sorted(REPORTS.iterdir())
+    for report in reports:
+        print(report.read_text())
+    print(f"{kind}: {len(reports)} reports")
+    return status or bool(reports)
 
 
 if __name__ == "__main__":
