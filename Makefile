@@ -40,7 +40,7 @@ stress: $(VENV)/dev
 	  tests/test_mutated_inputs.py tests/test_dask_failures.py
 
 # The tests that face the core, with the sanitizers of addresses and undefined behaviour, and of
-# threads: on Linux, by GCC, which takes ten minutes for each to build.
+# threads: on Linux, by GCC, which takes up to ten minutes for each to build.
 sanitize: | $(BIN)/python
 	$(BIN)/python tests/sanitized.py address
 	$(BIN)/python tests/sanitized.py thread

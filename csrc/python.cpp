@@ -230,7 +230,7 @@ bool run_py(const char* kernel, const char* dtype, nb::handle inputs, nb::handle
   const Kernel& known = kernel_named(kernel);
   const Call call{dtype_named(dtype), all.first(count), all.subspan(count), threads};
   check_arrays(known, call);
-  const WithoutGil release;
+  WithoutGil release;
   check_regions(known, call);
   return known.run(call);
 }

@@ -222,11 +222,10 @@ void end_if_told() {
   if (t_failed && *t_failed) throw Ended();
 }
 
-AskedBetweenTasks::AskedBetweenTasks(std::function<void()> ask) : ask_(std::move(ask)) {
-  t_ask = &ask_;
-}
+AskedBetweenTasks::AskedBetweenTasks(std::function<void()> ask)
+    : ask_(std::move(ask)), before_(std::exchange(t_ask, &ask_)) {}
 
-AskedBetweenTasks::~AskedBetweenTasks() { t_ask = nullptr; }
+AskedBetweenTasks::~AskedBetweenTasks() { t_ask = before_; }
 
 void parallel_for(int threads, int64_t count, const Task& task) {
   threads = int(std::min<int64_t>(threads, count));

@@ -18,7 +18,7 @@ void set_default_threads(int count);
 void prepare_for_errors();
 
 // While it lives, this thread asks so between the tasks that it does itself; what that throws ends
-// the call as a task's error does.
+// the call as a task's error does. What is asked may make calls of its own.
 class AskedBetweenTasks {
  public:
   explicit AskedBetweenTasks(std::function<void()> ask);
@@ -28,6 +28,7 @@ class AskedBetweenTasks {
 
  private:
   const std::function<void()> ask_;
+  const std::function<void()>* const before_;
 };
 
 // Throws where the call that this thread works for is to end.

@@ -4,7 +4,7 @@ python tests/sanitized.py address     reads and writes outside of memory, undefi
 python tests/sanitized.py thread      what two threads do to the same memory
 
 run the tests that face the core, or those that are named behind. Each has an environment of its own
-in .cache/sanitize, which takes GCC or Clang, Linux, and about ten minutes to build.
+in .cache/sanitize, which takes Linux, GCC, and up to ten minutes to build.
 """
 
 import os

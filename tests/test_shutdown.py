@@ -129,3 +129,34 @@ def test_a_long_call_is_interrupted_within_a_second():
         print(f"interrupted after {took:.2f} s")
         if took >= 1:
             raise TimeoutError(f"{took:.1f} s")
+
+
+# The handler of a signal that makes calls itself, while one is under way.
+HANDLER = (
+    LONG.partition("print(")[0]
+    + """
+    import os, signal, threading
+
+    found = []
+    signal.signal(signal.SIGALRM, lambda *_: found.append(call(rows)))
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    call(many)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert len(found) > 2, found
+    assert all(each.tobytes() == expected.tobytes() for each in found)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        call(many)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such signals are POSIX's")
+def test_handlers_of_signals_may_call():
+    done = subprocess.run(
+        [sys.executable, "-c", HANDLER], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
