@@ -87,9 +87,11 @@ def test_the_end_of_a_process_whose_threads_call(end):
 
 # A call of several seconds; its regions are as many as this machine needs for that.
 LONG = """if True:
-    import time
+    import signal, time
     import numpy as np
     import roipool
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
 
     data = np.arange(64 * 200 * 200, dtype=np.float32).reshape(1, 64, 200, 200)
     rows = np.zeros((200, 5), np.float32)
@@ -135,7 +137,7 @@ def test_a_long_call_is_interrupted_within_a_second():
 HANDLER = (
     LONG.partition("print(")[0]
     + """
-    import os, signal, threading
+    import os, threading
 
     found = []
     signal.signal(signal.SIGALRM, lambda *_: found.append(call(rows)))
@@ -144,7 +146,6 @@ HANDLER = (
     signal.setitimer(signal.ITIMER_REAL, 0)
     assert len(found) > 2, found
     assert all(each.tobytes() == expected.tobytes() for each in found)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
         call(many)
