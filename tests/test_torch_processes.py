@@ -71,9 +71,9 @@ def test_many_calls_leave_nothing():
         return [after - was for after, was in zip(allocated(), before, strict=True)]
 
     # What a call leaves shows each time; what a thread of an earlier test does, now and then.
-    of_bytes, of_objects = zip(*[growth(2000) for _ in range(4)], strict=True)
-    assert min(of_bytes) < 2000 * 10
-    assert min(of_objects) < 2000 / 10
+    of_bytes, of_objects = zip(*[growth(500) for _ in range(4)], strict=True)
+    assert min(of_bytes) < 500 * 10
+    assert min(of_objects) < 500 / 10
 
 
 DISTRIBUTED = """if True:
