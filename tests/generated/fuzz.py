@@ -95,7 +95,8 @@ def fuzz(seconds: int, *, keep: bool) -> int:
         calls = re.findall(r"number_of_executed_units: (\d+)", said)
         print(f"{isa}: {' '.join(calls)} calls, {' '.join(branches)} branches", flush=True)
         if process.returncode:
-            print(said[-6000:])
+            told = [line for line in said.splitlines() if not re.match(r"#\d+\s|INFO:", line)]
+            print("\n".join(told[:200]), f"\nstatus {process.returncode}")
             failed += 1
     if keep and not failed:
         keep_fewest()
