@@ -83,6 +83,8 @@ def _sides(known, image):
 def _of_max(known):
     for k, image, i, j in _regions(known):
         height, width = _sides(known, image)
+        if height * width == 0 and "pooled" in known:
+            continue  # nothing is added, and nobody looks
         for c in range(known["argmax"].shape[1]):
             at = known["argmax"][k, c, i, j]
             if at >= height * width or at < -1:
