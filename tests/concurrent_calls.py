@@ -21,7 +21,6 @@ PATIENCE = 60  # seconds for what takes one, before it is said to hang
 # Small, many regions (in blocks that threads share), several images, many channels.
 SHAPES = [((2, 4, 13, 11), 12), ((1, 32, 60, 70), 150), ((3, 6, 33, 20), 40), ((1, 68, 24, 24), 30)]
 SIZES = [(3, 2), (7, 7), (2, 5), (4, 4)]
-OPERATORS = [*defined.OPERATORS, *family.FAMILY]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Job:
 def jobs():
     """Of every operator, at changing shapes and dtypes: forward and its derivatives."""
     found = []
-    for i, operator in enumerate(OPERATORS):
+    for i, operator in enumerate(family.EVERY):
         shape, count = SHAPES[i % len(SHAPES)]
         for dtype in operator.dtypes if operator == defined.ROI_POOL else ["float32", "float64"]:
             call = partial(results_of, *inputs_of(operator, shape, count, dtype, SIZES[i % 4]))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+import defined
 import roipool
 from cases import normal_maps, odd_boxes, odd_maps, random_boxes
 from roipool import reference
@@ -174,9 +175,21 @@ FAMILY = [
     _crop("bilinear", 7.5),
     _crop("nearest", 0.0),
 ]
+EVERY = [*defined.OPERATORS, *FAMILY]
 EACH_MEMBER = [FAMILY[i] for i in (0, 1, 3, 5, 8, 9, 10, 14)]  # one of each kind
 SIZE, SCALE = (3, 2), 0.7
 SHAPE = (2, 4, 13, 11)
+
+
+def is_ragged(member):
+    """Its structure has a size that only values of regions tell."""
+    return ("sampling_ratio", 0) in member.options and "rotated" in member.name
+
+
+def values_of(operator, *given):
+    """By the loops, of any of them all: some have positions beside."""
+    found = operator.defined(*given)
+    return found[0] if isinstance(found, tuple) else found
 
 
 def regions(member, shape=SHAPE, scale=SCALE, dtype=np.float32, count=12, seed=1):

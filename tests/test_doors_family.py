@@ -8,15 +8,11 @@ import pytest
 import roipool
 from cases import assert_same_bits, layouts, normal_maps, random_boxes
 from defined import TOLERANCE, assert_close, of_several
-from family import EACH_MEMBER, FAMILY, SCALE, SHAPE, SIZE, example, regions
+from family import EACH_MEMBER, FAMILY, SCALE, SHAPE, SIZE, example, is_ragged, regions
 
 each_member = pytest.mark.parametrize("member", FAMILY, ids=str)
 either = pytest.mark.parametrize("member", EACH_MEMBER, ids=str)
 each_float = pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-
-
-def is_ragged(member):
-    return ("sampling_ratio", 0) in member.options and "rotated" in member.name
 
 
 def skip_unknown(door, member, dtype="float32"):

@@ -129,8 +129,7 @@ def test_a_long_call_is_interrupted_within_a_second():
         assert (said, process.stdout.readline()) == ("interrupted\n", "right\n")
         assert process.wait(PATIENCE) == 0
         print(f"interrupted after {took:.2f} s")
-        if took >= 1:
-            raise TimeoutError(f"{took:.1f} s")
+        assert took < 1
 
 
 # The handler of a signal that makes calls itself, while one is under way.

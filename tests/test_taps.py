@@ -10,6 +10,7 @@ from cases import FLOATS, assert_same_bits, layouts, normal_maps
 from kernel_runs import digests, memory_taken, printed_by, unset
 from roipool import _core
 from roipool.memory import bits
+from sample_cases import image_of
 
 IDS = [np.dtype(t).name for t in FLOATS]
 KERNELS = ["taps_read", "taps_add", "taps_weigh_y", "taps_weigh_x", "taps_weigh"]
@@ -80,10 +81,6 @@ class Case:
         inputs = (*known, self.image, y_taps, y_pixel, x_taps, x_pixel)
         assert _core.run(kernel, self.dtype.name, inputs, given, threads)
         return result
-
-
-def image_of(maps, n):
-    return [image for array in maps for image in array][n]
 
 
 def listed(axis, k, p, *, all_of_them=False):

@@ -26,6 +26,7 @@ LIMITS = ["-max_len=400", "-len_control=0", "-timeout=60", "-rss_limit_mb=8000"]
 def one_input(given: bytes) -> None:
     """Any call of a kernel, or now and then of an operator."""
     from door import Door
+    from family import EVERY
     from generated import kernel_calls, operator_calls
     from generated.choices import Choices
 
@@ -33,7 +34,7 @@ def one_input(given: bytes) -> None:
     if choices.number(0, 7) < 7:
         kernel_calls.check(choices)
     else:
-        operator_calls.check(choices, Door(), choices.of(operator_calls.MEMBERS))
+        operator_calls.check(choices, Door(), choices.of(EVERY))
 
 
 def corpus() -> list[bytes]:
@@ -108,6 +109,8 @@ def keep_fewest() -> None:
     shutil.rmtree(fewest, ignore_errors=True)
     fewest.mkdir()
     started("--guided", *LIMITS, "-merge=1", fewest, FOUND).communicate()
+    if not any(fewest.iterdir()):
+        raise SystemExit("no input is left: the corpus stays as it is")
     lines = sorted(
         (path.read_bytes().hex() for path in fewest.iterdir()), key=lambda x: (len(x), x)
     )

@@ -48,7 +48,7 @@ def run_case(module: Any, operator: str, case_name: str, folder: Path) -> None:
         run = module.prepare(operator, case.call())
     except UnsupportedError as reason:
         return report(stage="unsupported", message=str(reason))
-    except Exception as error:
+    except Exception as error:  # the library has no array that holds it
         return report(stage="unsupported", message=f"{type(error).__name__}: {error}")
     report(stage="calling")
     try:
